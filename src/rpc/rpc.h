@@ -12,7 +12,7 @@
 namespace predastore::rpc {
 
 // A request is one bidirectional stream: header {type u16, version u16, length u32, remaining_ms u32, request_id u64}, all
-// little-endian, then `length` bytes of body, then (store only) a raw stream of further bytes. The answer begins with
+// little-endian (remaining_ms 0: no deadline), then `length` bytes of body, then (store only) a raw stream of further bytes. The answer begins with
 // {status u8, length u32}; with status 0 the body follows, otherwise u8 ErrorCode is the status (code + 1) and the body is its detail.
 enum class MessageType : std::uint16_t {
   ping = 1,
@@ -61,7 +61,7 @@ class Server {
   Environment env_;
   net::Transport& transport_;
   std::map<MessageType, Handler> handlers_;
-  std::size_t in_flight_max_;
+  Semaphore slots_;
   TaskGroup tasks_;
 };
 
