@@ -1,0 +1,342 @@
+#include "node/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include <fmt/format.h>
+#define TOML_EXCEPTIONS 0
+#define TOML_ENABLE_FORMATTERS 0
+#include <toml++/toml.h>
+
+#include "base/text.h"
+#include "model/limits.h"
+
+namespace predastore::node {
+
+namespace {
+
+std::size_t edit_distance(std::string_view left, std::string_view right) {
+  std::vector<std::size_t> row(right.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= left.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= right.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (left[i - 1] == right[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[right.size()];
+}
+
+// A number as a TOML integer or as text with a unit ("512MiB").
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{}) return std::nullopt;
+  const std::string_view unit = text.substr(static_cast<std::size_t>(end - text.data()));
+  static const std::vector<std::pair<std::string_view, unsigned>> kUnits = {
+      {"", 0}, {"B", 0}, {"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+  for (const auto& [name, shift] : kUnits) {
+    if (unit != name) continue;
+    if (shift != 0 && number > (UINT64_MAX >> shift)) return std::nullopt;
+    return number << shift;
+  }
+  return std::nullopt;
+}
+
+bool is_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view digits = text.substr(colon + 1);
+  std::uint32_t port = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  return error == std::errc{} && end == digits.data() + digits.size() && port > 0 && port <= 65535;
+}
+
+// Collects problems while it takes the keys of one file apart.
+class Checker {
+ public:
+  explicit Checker(std::string path) : directory_(std::filesystem::path(path).parent_path()) { config_.path = std::move(path); }
+
+  ConfigCheck run(std::string_view text) {
+    auto parsed = toml::parse(text, std::string_view{config_.path});
+    if (!parsed) {
+      problem(parsed.error().source(), std::string(parsed.error().description()));
+      return finish();
+    }
+    const toml::table& root = parsed.table();
+    known_keys(root, "", {"cluster", "node", "listen", "storage", "rs", "s3", "limits", "nodes"});
+    read_identity(root);
+    read_listen(root);
+    read_storage(root);
+    read_limits(root);
+    read_nodes(root);
+    check_together(root);
+    return finish();
+  }
+
+ private:
+  void problem(const toml::source_region& where, std::string message) {
+    const auto line = std::max<std::size_t>(1, where.begin.line);
+    problems_.push_back({line, std::max<std::size_t>(1, where.begin.column), std::move(message)});
+  }
+
+  ConfigCheck finish() {
+    std::stable_sort(problems_.begin(), problems_.end(), [](const ConfigProblem& left, const ConfigProblem& right) {
+      return std::pair{left.line, left.column} < std::pair{right.line, right.column};
+    });
+    ConfigCheck check;
+    if (problems_.empty()) check.config = std::move(config_);
+    check.problems = std::move(problems_);
+    return check;
+  }
+
+  static std::string where_name(const std::string& section) { return section.empty() ? "" : " in [" + section + "]"; }
+
+  void known_keys(const toml::table& table, const std::string& section, const std::vector<std::string>& known) {
+    for (const auto& [key, value] : table) {
+      if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+      std::string message = fmt::format("unknown {} \"{}\"{}", section.empty() ? "section" : "key", key.str(), where_name(section));
+      if (const auto meant = did_you_mean(key.str(), known)) {
+        message += fmt::format("; did you mean \"{}\"?", *meant);
+      } else {
+        message += fmt::format("; known here: {}", fmt::join(known, ", "));
+      }
+      problem(key.source(), std::move(message));
+    }
+  }
+
+  // The section, empty when it is missing (which is a problem only if a key in it is required).
+  const toml::table& section(const toml::table& root, const std::string& name, const std::vector<std::string>& known) {
+    static const toml::table kNone;
+    const toml::node* node = root.get(name);
+    if (node == nullptr) return kNone;
+    if (!node->is_table()) {
+      problem(node->source(), fmt::format("\"{}\" is to be a section: [{}]", name, name));
+      return kNone;
+    }
+    known_keys(*node->as_table(), name, known);
+    return *node->as_table();
+  }
+
+  std::optional<std::string> text(const toml::table& table, const std::string& section, const std::string& key, bool is_required) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) {
+      if (is_required) problem(table.source(), fmt::format("\"{}\" is missing{}", key, where_name(section)));
+      return std::nullopt;
+    }
+    if (!node->is_string()) {
+      problem(node->source(), fmt::format("{}.{} is to be text in quotes", section, key));
+      return std::nullopt;
+    }
+    if (node->as_string()->get().empty()) {
+      problem(node->source(), fmt::format("{}.{} is empty", section, key));
+      return std::nullopt;
+    }
+    return node->as_string()->get();
+  }
+
+  void path(const toml::table& table, const std::string& section, const std::string& key, std::string& target) {
+    const auto value = text(table, section, key, true);
+    if (value) target = (directory_ / *value).lexically_normal().string();
+  }
+
+  void address(const toml::table& table, const std::string& section, const std::string& key, std::string& target) {
+    const auto value = text(table, section, key, true);
+    if (!value) return;
+    if (!is_address(*value)) {
+      problem(table.get(key)->source(), fmt::format("{}.{} = \"{}\" is no address; HOST:PORT is meant", section, key, *value));
+    }
+    target = *value;
+  }
+
+  template <std::size_t Size>
+  std::optional<std::array<std::byte, Size>> hex(const toml::table& table, const std::string& section, const std::string& key) {
+    const auto value = text(table, section, key, true);
+    if (!value) return std::nullopt;
+    const auto raw = from_hex(*value);
+    if (!raw || raw->size() != Size) {
+      problem(table.get(key)->source(), fmt::format("{}.{} is to be {} hexadecimal digits", section, key, 2 * Size));
+      return std::nullopt;
+    }
+    std::array<std::byte, Size> bytes{};
+    std::memcpy(bytes.data(), raw->data(), Size);
+    return bytes;
+  }
+
+  NodeId node_id(const toml::table& table, const std::string& section) {
+    const auto bytes = hex<8>(table, section, "id");
+    std::uint64_t value = 0;
+    if (bytes) {
+      for (const std::byte byte : *bytes) value = value << 8 | std::to_integer<std::uint64_t>(byte);
+    }
+    return NodeId{value};
+  }
+
+  std::uint64_t number(const toml::table& table, const std::string& section, const std::string& key, std::uint64_t fallback,
+                       std::uint64_t low, std::uint64_t high) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr) return fallback;
+    std::optional<std::uint64_t> value;
+    if (node->is_integer() && node->as_integer()->get() >= 0) value = static_cast<std::uint64_t>(node->as_integer()->get());
+    if (node->is_string()) value = parse_size(node->as_string()->get());
+    if (!value) {
+      problem(node->source(), fmt::format("{}.{} is to be a whole number, or text such as \"64MiB\"", section, key));
+      return fallback;
+    }
+    if (*value < low || *value > high) {
+      problem(node->source(), fmt::format("{}.{} = {} is out of range; {} to {} is possible", section, key, *value, low, high));
+      return fallback;
+    }
+    return *value;
+  }
+
+  void read_identity(const toml::table& root) {
+    const toml::table& cluster = required(root, "cluster", {"id", "ca", "certificate", "key"});
+    if (const auto id = hex<16>(cluster, "cluster", "id")) config_.cluster_id.bytes = *id;
+    path(cluster, "cluster", "ca", config_.ca_file);
+    path(cluster, "cluster", "certificate", config_.certificate_file);
+    path(cluster, "cluster", "key", config_.key_file);
+    const toml::table& node = required(root, "node", {"id", "name"});
+    config_.node_id = node_id(node, "node");
+    config_.node_name = text(node, "node", "name", true).value_or("");
+  }
+
+  const toml::table& required(const toml::table& root, const std::string& name, const std::vector<std::string>& known) {
+    if (root.get(name) == nullptr) problem(root.source(), fmt::format("section [{}] is missing", name));
+    return section(root, name, known);
+  }
+
+  void read_listen(const toml::table& root) {
+    const toml::table& listen = required(root, "listen", {"s3", "cluster", "admin"});
+    address(listen, "listen", "s3", config_.s3_address);
+    address(listen, "listen", "cluster", config_.cluster_address);
+    address(listen, "listen", "admin", config_.admin_address);
+  }
+
+  void read_storage(const toml::table& root) {
+    const toml::table& storage = required(root, "storage", {"data_dir", "drives", "drive_capacity_bytes"});
+    path(storage, "storage", "data_dir", config_.data_dir);
+    config_.drive_count = static_cast<std::uint32_t>(number(storage, "storage", "drives", 1, 1, 1));
+    config_.drive_capacity_bytes = number(storage, "storage", "drive_capacity_bytes", 0, 0, INT64_MAX);
+    const toml::table& rs = section(root, "rs", {"data", "parity"});
+    config_.rs.data_shards = static_cast<std::uint8_t>(number(rs, "rs", "data", 2, 1, kDataShardsMax));
+    config_.rs.parity_shards = static_cast<std::uint8_t>(number(rs, "rs", "parity", 1, 1, kParityShardsMax));
+  }
+
+  void read_limits(const toml::table& root) {
+    const toml::table& s3 = section(root, "s3", {"region", "root_key_file"});
+    config_.region = text(s3, "s3", "region", false).value_or("us-east-1");
+    path(s3, "s3", "root_key_file", config_.root_key_file);
+    const toml::table& limits = section(root, "limits", {"put_memory_bytes", "get_memory_bytes", "connections"});
+    constexpr std::uint64_t kMebi = 1 << 20;
+    config_.limits.put_memory_bytes = number(limits, "limits", "put_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
+    config_.limits.get_memory_bytes = number(limits, "limits", "get_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
+    config_.limits.connections_max = static_cast<std::uint32_t>(number(limits, "limits", "connections", 1024, 1, 65536));
+  }
+
+  void read_nodes(const toml::table& root) {
+    const toml::node* node = root.get("nodes");
+    if (node == nullptr || !node->is_array_of_tables()) {
+      problem(node == nullptr ? root.source() : node->source(), "the nodes of the cluster are missing: one [[nodes]] section each");
+      return;
+    }
+    std::set<NodeId> ids;
+    std::set<std::string> names;
+    for (const toml::node& element : *node->as_array()) {
+      const toml::table& table = *element.as_table();
+      known_keys(table, "nodes", {"id", "name", "cluster", "s3", "admin"});
+      NodeEntry entry;
+      entry.id = node_id(table, "nodes");
+      entry.name = text(table, "nodes", "name", true).value_or("");
+      address(table, "nodes", "cluster", entry.cluster_address);
+      address(table, "nodes", "s3", entry.s3_address);
+      address(table, "nodes", "admin", entry.admin_address);
+      if (entry.id != NodeId{} && !ids.insert(entry.id).second) problem(table.source(), "this node's id is that of another one");
+      if (!entry.name.empty() && !names.insert(entry.name).second) {
+        problem(table.source(), fmt::format("a second node is called \"{}\"", entry.name));
+      }
+      node_lines_.push_back(table.source().begin.line);
+      config_.nodes.push_back(std::move(entry));
+    }
+  }
+
+  void check_together(const toml::table& root) {
+    const toml::source_region rs_at = root.contains("rs") ? root.get("rs")->source() : root.source();
+    if (!config_.nodes.empty() && config_.nodes.size() < config_.rs.width()) {
+      problem(rs_at, fmt::format("rs.data = {} and rs.parity = {} need {} nodes, the file has {} (lines {})", config_.rs.data_shards,
+                                 config_.rs.parity_shards, config_.rs.width(), config_.nodes.size(), fmt::join(node_lines_, ", ")));
+    }
+    if (config_.nodes.empty() || config_.node_id == NodeId{}) return;
+    const auto own = std::find_if(config_.nodes.begin(), config_.nodes.end(),
+                                  [this](const NodeEntry& entry) { return entry.id == config_.node_id; });
+    const toml::source_region node_at = root.get("node")->source();
+    if (own == config_.nodes.end()) {
+      problem(node_at, "no [[nodes]] section has the id of this node");
+    } else if (own->name != config_.node_name) {
+      problem(node_at, fmt::format("node.name = \"{}\", but [[nodes]] calls it \"{}\"", config_.node_name, own->name));
+    }
+  }
+
+  std::filesystem::path directory_;
+  Config config_;
+  std::vector<ConfigProblem> problems_;
+  std::vector<std::size_t> node_lines_;
+};
+
+}  // namespace
+
+std::optional<std::string> did_you_mean(std::string_view word, const std::vector<std::string>& known) {
+  std::optional<std::string> best;
+  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
+  for (const std::string& candidate : known) {
+    const bool begins_alike = word.size() >= 3 && candidate.compare(0, 3, word.substr(0, 3)) == 0;
+    const std::size_t distance = edit_distance(word, candidate) - (begins_alike ? 1 : 0);
+    if (distance >= best_distance) continue;
+    best_distance = distance;
+    best = candidate;
+  }
+  return best;
+}
+
+std::string ConfigCheck::report(std::string_view path) const {
+  std::string text;
+  for (const ConfigProblem& problem : problems) {
+    text += fmt::format("{}:{}:{}: error: {}\n", path, problem.line, problem.column, problem.message);
+  }
+  return text;
+}
+
+ConfigCheck check_config(std::string_view text, const std::string& path) { return Checker{path}.run(text); }
+
+Result<std::string> load_text(const std::string& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) return make_error(ErrorCode::NotFound, "cannot read " + path);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (stream.bad()) return make_error(ErrorCode::InvalidArgument, "cannot read " + path);
+  return text.str();
+}
+
+Result<RootKey> load_root_key(const std::string& path) {
+  PREDA_TRY(const std::string text, load_text(path));
+  const auto parsed = toml::parse(text, std::string_view{path});
+  if (!parsed) return make_error(ErrorCode::InvalidArgument, path + ": " + std::string(parsed.error().description()));
+  RootKey key;
+  key.access_key_id = parsed.table()["access_key_id"].value_or(std::string{});
+  key.secret_access_key = parsed.table()["secret_access_key"].value_or(std::string{});
+  if (key.access_key_id.empty() || key.secret_access_key.empty()) {
+    return make_error(ErrorCode::InvalidArgument, path + " is to hold access_key_id = \"...\" and secret_access_key = \"...\"");
+  }
+  return key;
+}
+
+}  // namespace predastore::node

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "model/ids.h"
+#include "model/layout.h"
+
+namespace predastore::node {
+
+// What is known of every node of the cluster, this one included.
+struct NodeEntry {
+  NodeId id;
+  std::string name;
+  std::string cluster_address;   // host:port, UDP
+  std::string s3_address;
+  std::string admin_address;
+};
+
+// Bounds of what this node holds in memory; see docs/memory in docs/architecture.md.
+struct Limits {
+  std::uint64_t put_memory_bytes = 0;
+  std::uint64_t get_memory_bytes = 0;
+  std::uint32_t connections_max = 0;
+};
+
+// One node's configuration, checked. Paths are absolute or relative to the directory the process runs in (those of the file
+// are relative to the file, and have been resolved).
+struct Config {
+  std::string path;                    // of the file itself
+  ClusterId cluster_id;
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+  NodeId node_id;
+  std::string node_name;
+  std::string s3_address;
+  std::string cluster_address;
+  std::string admin_address;
+  std::string data_dir;
+  std::uint32_t drive_count = 1;
+  std::uint64_t drive_capacity_bytes = 0;   // 0: what the file system has
+  RsConfig rs;
+  std::string region;
+  std::string root_key_file;
+  Limits limits;
+  std::vector<NodeEntry> nodes;
+};
+
+struct ConfigProblem {
+  std::size_t line = 1;
+  std::size_t column = 1;
+  std::string message;
+};
+
+// All problems at once, in the order of the file; `config` is there when there is none.
+struct ConfigCheck {
+  std::optional<Config> config;
+  std::vector<ConfigProblem> problems;
+  // file:line:column: error: message, one a line
+  std::string report(std::string_view path) const;
+};
+
+ConfigCheck check_config(std::string_view text, const std::string& path);
+// NotFound, or InvalidArgument when the file cannot be read.
+Result<std::string> load_text(const std::string& path);
+
+// The first access key: a TOML file of two strings that only its owner can read.
+struct RootKey {
+  std::string access_key_id;
+  std::string secret_access_key;
+};
+Result<RootKey> load_root_key(const std::string& path);
+
+// The known word that is nearest to `word`, if any is near enough to be meant.
+std::optional<std::string> did_you_mean(std::string_view word, const std::vector<std::string>& known);
+
+}  // namespace predastore::node

@@ -1,0 +1,101 @@
+#include "node/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace predastore::node {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string good_text() {
+  std::string text = R"([cluster]
+id = "000102030405060708090a0b0c0d0e0f"
+ca = "../ca.pem"
+certificate = "node.pem"
+key = "node.key"
+[node]
+id = "0000000000000001"
+name = "n1"
+[listen]
+s3 = "127.0.0.1:9000"
+cluster = "127.0.0.1:7700"
+admin = "127.0.0.1:7800"
+[storage]
+data_dir = "data"
+drive_capacity_bytes = "64MiB"
+[rs]
+data = 2
+parity = 1
+[s3]
+region = "eu-central-1"
+root_key_file = "../root_key.toml"
+)";
+  for (int i = 1; i <= 3; ++i) {
+    const std::string digit = std::to_string(i);
+    text += "[[nodes]]\nid = \"000000000000000" + digit + "\"\nname = \"n" + digit + "\"\ncluster = \"127.0.0.1:770" + digit +
+            "\"\ns3 = \"127.0.0.1:900" + digit + "\"\nadmin = \"127.0.0.1:780" + digit + "\"\n";
+  }
+  return text;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(Config, a_good_file_is_understood_with_paths_relative_to_it) {
+  const ConfigCheck check = check_config(good_text(), "/etc/predastore/n1/predastore.toml");
+  ASSERT_TRUE(check.config.has_value()) << check.report("f");
+  EXPECT_EQ(check.config->node_id, NodeId{1});
+  EXPECT_EQ(check.config->ca_file, "/etc/predastore/ca.pem");
+  EXPECT_EQ(check.config->data_dir, "/etc/predastore/n1/data");
+  EXPECT_EQ(check.config->drive_capacity_bytes, 64U << 20);
+  EXPECT_EQ(check.config->region, "eu-central-1");
+  ASSERT_EQ(check.config->nodes.size(), 3U);
+  EXPECT_EQ(check.config->nodes[2].cluster_address, "127.0.0.1:7703");
+}
+
+TEST(Config, all_problems_are_told_at_once_with_their_place) {
+  std::string text = replaced(good_text(), "parity = 1", "party = 1");
+  text = replaced(text, "\"127.0.0.1:9000\"", "\"nowhere\"");
+  text = replaced(text, "id = \"0000000000000001\"", "id = \"xyz\"");
+  const ConfigCheck check = check_config(text, "p.toml");
+  EXPECT_FALSE(check.config.has_value());
+  const std::string report = check.report("p.toml");
+  EXPECT_THAT(report, HasSubstr("p.toml:18:1: error: unknown key \"party\" in [rs]; did you mean \"parity\"?"));
+  EXPECT_THAT(report, HasSubstr("p.toml:10:6: error: listen.s3 = \"nowhere\" is no address"));
+  EXPECT_THAT(report, HasSubstr("p.toml:7:6: error: node.id is to be 16 hexadecimal digits"));
+  EXPECT_EQ(check.problems.size(), 3U) << report;
+}
+
+TEST(Config, more_shards_than_nodes_is_refused_with_the_lines) {
+  const ConfigCheck check = check_config(replaced(good_text(), "data = 2", "data = 4"), "p.toml");
+  EXPECT_FALSE(check.config.has_value());
+  EXPECT_THAT(check.report("p.toml"), HasSubstr("need 5 nodes, the file has 3 (lines 22, 28, 34)"));
+}
+
+TEST(Config, a_syntax_error_has_its_place) {
+  const ConfigCheck check = check_config("[cluster]\nid = \n", "p.toml");
+  ASSERT_EQ(check.problems.size(), 1U);
+  EXPECT_EQ(check.problems[0].line, 2U);
+}
+
+TEST(Config, an_empty_file_names_every_missing_section) {
+  const std::string report = check_config("", "p.toml").report("p.toml");
+  for (const char* name : {"[cluster]", "[node]", "[listen]", "[storage]", "[[nodes]]"}) EXPECT_THAT(report, HasSubstr(name));
+}
+
+TEST(Config, a_node_that_is_not_in_the_list_is_refused) {
+  const ConfigCheck check = check_config(replaced(good_text(), "id = \"0000000000000001\"", "id = \"00000000000000ff\""), "p.toml");
+  EXPECT_THAT(check.report("p.toml"), HasSubstr("no [[nodes]] section has the id of this node"));
+}
+
+TEST(Config, far_words_are_not_meant) {
+  EXPECT_EQ(did_you_mean("party", {"data", "parity"}), "parity");
+  EXPECT_EQ(did_you_mean("zzzzzzzz", {"data", "parity"}), std::nullopt);
+}
+
+}  // namespace
+}  // namespace predastore::node
