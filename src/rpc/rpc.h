@@ -35,6 +35,8 @@ class Call {
   MessageType type() const { return type_; }
   std::uint64_t request_id() const { return request_id_; }
   Instant deadline() const { return deadline_; }
+  // For a stream that goes on longer than the request that began it: by when the answer must be out.
+  void set_deadline(Instant deadline) { deadline_ = deadline; }
   const Buffer& body() const { return body_; }
   net::Stream& stream() { return *stream_; }
   Task<void> answer(BufferChain body);

@@ -11,6 +11,9 @@
 
 namespace predastore::shard {
 
+// A fetch gives no more segments than this, however many are asked for.
+inline constexpr std::uint16_t kFetchSegmentsMax = 16;
+
 // What every record of one try at writing one shard carries.
 struct ShardStamp {
   WriteId write_id;
@@ -19,12 +22,13 @@ struct ShardStamp {
   Incarnation incarnation;
 };
 
-// One segment as it travels: `stored` is what lies on disk (raw, or compressed by `codec`); its CRC was checked against the header.
+// One segment as it travels: `stored` is what lies on disk (raw, or compressed by `codec`); its CRC was checked against the
+// header.
 struct Segment {
   SegmentIndex index;
   std::uint32_t logical_size_bytes = 0;
-  std::uint8_t codec = 0;        // 0 raw
-  std::uint32_t crc32 = 0;       // crc32_gzip_refl of `stored`
+  std::uint8_t codec = 0;   // 0 raw
+  std::uint32_t crc32 = 0;  // crc32_gzip_refl of `stored`
   Buffer stored;
 };
 
@@ -47,7 +51,7 @@ struct ShardInfo {
 
 struct ShardRemoval {
   ShardKey key;
-  Generation generation;   // affects only shards of it or older
+  Generation generation;  // affects only shards of it or older
 };
 
 // The shards of one node, whichever it is: local by a direct call, remote over QUIC; the caller cannot tell which.
@@ -56,9 +60,10 @@ class ShardService {
   virtual ~ShardService() = default;
   virtual Task<Result<std::unique_ptr<ShardWriter>>> create(NodeId node, ShardKey key, ShardStamp stamp, Instant deadline) = 0;
   // Whole segments first .. first+count-1 (fewer only at the shard's end), checked against their headers. `write_id` non-zero
-  // asks for that very try. NotFound, Corruption (a record was damaged), Unavailable, TimedOut. At most kFetchBodyMaxBytes an answer.
-  virtual Task<Result<std::vector<Segment>>> fetch(NodeId node, ShardKey key, WriteId write_id, SegmentIndex first, std::uint16_t count,
-                                                   Instant deadline) = 0;
+  // asks for that very try. NotFound, Corruption (a record was damaged), Unavailable, TimedOut. At most kFetchBodyMaxBytes an
+  // answer.
+  virtual Task<Result<std::vector<Segment>>> fetch(NodeId node, ShardKey key, WriteId write_id, SegmentIndex first,
+                                                   std::uint16_t count, Instant deadline) = 0;
   virtual Task<Result<ShardInfo>> stat(NodeId node, ShardKey key, Instant deadline) = 0;
   // Durable when it returns. A shard that is not there is no error.
   virtual Task<Result<void>> remove(NodeId node, std::vector<ShardRemoval> removals, Instant deadline) = 0;

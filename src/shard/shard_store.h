@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "env/environment.h"
+#include "env/sync.h"
+#include "kv/kv.h"
+#include "model/ids.h"
+#include "model/limits.h"
+#include "shard/shard_service.h"
+
+namespace predastore::shard {
+
+class DriveWriter;
+struct IndexEntry;
+
+// Something on the drive that is not what it must be. A shard with damage is to be repaired; the store goes on without it.
+struct Damage {
+  DriveId drive;
+  std::optional<ShardKey> key;  // none: it cannot be told whose it was
+  WriteId write_id;             // zero: not known
+  ShardFileId file_id;
+  std::uint64_t offset_bytes = 0;
+  std::string detail;
+};
+
+using OpenIndex = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
+
+struct ShardStoreOptions {
+  std::string directory;  // shard files in directory/shards, the index in directory/kv
+  ClusterId cluster;
+  NodeId node;
+  DriveId drive;
+  std::uint64_t capacity_bytes = 0;                // of all shard files; 0: what the file system has
+  std::uint64_t reserve_bytes = 64 * 1024 * 1024;  // the last of the capacity is kept for deletes
+  std::uint64_t shard_file_size_bytes = kShardFileSizeBytes;
+  std::uint64_t write_budget_bytes = 64 * 1024 * 1024;  // queued segments of all shards
+  std::uint64_t shard_window_bytes = 2 * 1024 * 1024;   // queued segments of one shard
+  std::uint64_t read_budget_bytes = 64 * 1024 * 1024;   // reads under way, remote ones until their answer is handed over
+  std::size_t open_files_max = 128;                     // for reading
+  bool direct_io = true;
+  OpenIndex open_index;                          // kv::open_rocks, or what a test has
+  std::function<void(const Damage&)> on_damage;  // on the loop; may be empty
+};
+
+struct DriveStatus {
+  bool is_available = true;  // false: the index failed, everything is refused until a restart
+  bool was_rebuilt = false;  // the index was rebuilt from the files at open
+  std::uint64_t capacity_bytes = 0;
+  std::uint64_t used_bytes = 0;    // by shard files, garbage included
+  std::uint64_t queued_bytes = 0;  // taken, not yet written
+  std::uint64_t shard_file_count = 0;
+  std::uint64_t durable_sequence = 0;  // highest decision (commit or tombstone) on stable storage
+  std::uint64_t damage_count = 0;
+  std::uint64_t group_count = 0;  // groups written since open
+  std::uint64_t sync_count = 0;
+  std::uint64_t written_bytes = 0;
+  std::uint64_t read_bytes = 0;
+  std::uint64_t abandoned_file_count = 0;  // files given up after a failed write or sync
+};
+
+// The shards of one drive: docs/formats/shard_file.md. Used on the loop of `env` only.
+//
+// Order of writes of a group: records, sync (for a new file the directory first), index batch, answers. The index is never the
+// truth: at open it is rebuilt from the files unless it is exactly as far as they are. A crash leaves every answered commit
+// whole, and every other shard whole or absent. close() before destruction; a ShardWriter may outlive the store and then fails.
+class ShardStore {
+ public:
+  // Recovers what a crash left: unsealed files are scanned and sealed, the index is rebuilt when it is not as far as the files.
+  // Refuses (InvalidArgument) a drive with files of another cluster, node or drive.
+  static Task<Result<std::unique_ptr<ShardStore>>> open(Environment env, ShardStoreOptions options);
+  ~ShardStore();
+  ShardStore(const ShardStore&) = delete;
+  ShardStore& operator=(const ShardStore&) = delete;
+
+  Result<std::unique_ptr<ShardWriter>> create(ShardKey key, ShardStamp stamp);
+  // At most kFetchSegmentsMax segments; fewer than asked for only at the shard's end; `first` past the end: none.
+  Task<Result<std::vector<Segment>>> fetch(ShardKey key, WriteId write_id, SegmentIndex first, std::uint16_t count,
+                                           Instant deadline);
+  Task<Result<ShardInfo>> stat(ShardKey key, Instant deadline);
+  Task<Result<void>> remove(std::vector<ShardRemoval> removals, Instant deadline);
+
+  // Whole records, at most kFetchBodyMaxBytes of them, checked, as they lie on the drive, and the budget they hold.
+  struct Records {
+    BufferChain bytes;
+    std::uint32_t crc32 = 0;  // of all bytes
+    SemaphoreHold budget;
+  };
+  Task<Result<Records>> fetch_records(ShardKey key, WriteId write_id, SegmentIndex first, std::uint16_t count, Instant deadline);
+
+  // What is stored, in the order of the keys, after `after`; at most `count_max`. For reconcile, sweep and scrub.
+  Task<Result<std::vector<ShardInfo>>> inventory(std::optional<ShardKey> after, std::size_t count_max);
+  // Reads and checks every segment of a shard. Corruption was reported as damage, too.
+  Task<Result<void>> verify(ShardKey key, Instant deadline);
+
+  DriveStatus status() const;
+  // Writes what is queued, seals the open file, flushes the index. Further calls are refused.
+  Task<Result<void>> close();
+
+ private:
+  struct Extents;
+  ShardStore(Environment env, std::shared_ptr<const ShardStoreOptions> options);
+  Task<Result<void>> recover();
+  Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_index(bool afresh);
+  Task<Result<bool>> index_is_current(std::uint64_t highest_decision);
+  Task<Result<IndexEntry>> find(ShardKey key);
+  Task<Result<std::shared_ptr<File>>> file_for_reading(ShardFileId file_id);
+  void report(const Damage& damage);
+
+  Environment env_;
+  std::shared_ptr<const ShardStoreOptions> options_;
+  std::shared_ptr<kv::KeyValueStore> index_;
+  std::shared_ptr<DriveWriter> writer_;
+  Semaphore read_budget_;
+  TaskGroup tasks_;
+  Signal idle_;
+  std::size_t in_flight_ = 0;
+  bool closed_ = false;
+  bool was_rebuilt_ = false;
+  std::uint64_t damage_count_ = 0;
+  std::uint64_t read_bytes_ = 0;
+
+  struct OpenFile {
+    std::shared_ptr<File> file;
+    std::list<ShardFileId>::iterator recency;
+  };
+  std::list<ShardFileId> recent_files_;  // last used first
+  std::unordered_map<ShardFileId, OpenFile> open_files_;
+
+  friend class InFlight;
+};
+
+}  // namespace predastore::shard
