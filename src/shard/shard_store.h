@@ -19,6 +19,8 @@
 namespace predastore::shard {
 
 class DriveWriter;
+class FileRecovery;
+struct FoundFiles;
 struct IndexEntry;
 
 // Something on the drive that is not what it must be. A shard with damage is to be repaired; the store goes on without it.
@@ -90,6 +92,7 @@ class ShardStore {
   // Whole records, at most kFetchBodyMaxBytes of them, checked, as they lie on the drive, and the budget they hold.
   struct Records {
     BufferChain bytes;
+    WriteId write_id;         // of all of them
     std::uint32_t crc32 = 0;  // of all bytes
     SemaphoreHold budget;
   };
@@ -105,9 +108,9 @@ class ShardStore {
   Task<Result<void>> close();
 
  private:
-  struct Extents;
   ShardStore(Environment env, std::shared_ptr<const ShardStoreOptions> options);
   Task<Result<void>> recover();
+  Task<Result<void>> rebuild_index(FileRecovery& recovery, const FoundFiles& found);
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_index(bool afresh);
   Task<Result<bool>> index_is_current(std::uint64_t highest_decision);
   Task<Result<IndexEntry>> find(ShardKey key);

@@ -1,0 +1,277 @@
+// The part of DriveWriter that makes one group durable, and the files it goes to.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "env/blocking.h"
+#include "shard/drive_writer.h"
+
+namespace predastore::shard {
+namespace {
+
+using segment::kRecordHeaderSizeBytes;
+using segment::RecordHeader;
+using segment::RecordKind;
+
+constexpr std::uint64_t kGroupMaxBytes = 4 * 1024 * 1024;
+
+}  // namespace
+
+// ---- groups
+
+bool DriveWriter::fits(std::uint64_t group_bytes, std::uint64_t group_records) const {
+  PREDA_ASSERT(open_.has_value());
+  if (open_->footer.totals().record_count == 0 && group_records == 1) return true;
+  const std::uint64_t begin = std::max<std::uint64_t>(open_->end_bytes, kFileHeaderSizeBytes);
+  const std::uint64_t footer_bytes = open_->footer.size_bytes(group_records);
+  return footer_bytes <= kFooterMaxBytes &&
+         round_up_to_block(begin + group_bytes) + footer_bytes <= options_->shard_file_size_bytes;
+}
+
+DriveWriter::Group DriveWriter::take_group() {
+  Group group;
+  std::uint64_t size_bytes = 0;
+  while (!queue_.empty()) {
+    const std::uint64_t record_bytes = queue_.front().header.record_size_bytes();
+    if (!group.empty() && size_bytes + record_bytes > kGroupMaxBytes) break;
+    if (!group.empty() && open_ && !fits(size_bytes + record_bytes, group.size() + 1)) break;
+    size_bytes += record_bytes;
+    account_removal(queue_.front());
+    group.push_back(Placed{std::move(queue_.front()), false, Result<void>{}});
+    queue_.pop_front();
+  }
+  return group;
+}
+
+// Looks up what the group's decisions are about, and takes out what must not be written.
+Task<Result<void>> DriveWriter::refuse_conflicts(Group& group) {
+  std::vector<ShardKey> keys;
+  for (const Placed& placed : group) {
+    if (placed.record.decision) keys.push_back(placed.record.header.key);
+  }
+  std::map<ShardKey, std::optional<Generation>> held;
+  if (!keys.empty()) {
+    auto look_up = [index = index_, &keys, &held]() -> Result<void> {
+      for (const ShardKey& key : keys) {
+        PREDA_TRY(const auto value, index->get(kShardFamily, encode_shard_key(key)));
+        if (!value) continue;
+        PREDA_TRY(const IndexEntry entry, decode_entry(*value));
+        held[key] = entry.stamp.generation;
+      }
+      return {};
+    };
+    PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(look_up)));
+  }
+  for (Placed& placed : group) decide(placed, held);
+  co_return Result<void>{};
+}
+
+void DriveWriter::decide(Placed& placed, std::map<ShardKey, std::optional<Generation>>& held) const {
+  const RecordHeader& header = placed.record.header;
+  const auto refuse = [&placed](Result<void> outcome) {
+    placed.is_refused = true;
+    placed.outcome = std::move(outcome);
+  };
+  if (header.kind == RecordKind::tombstone) {
+    std::optional<Generation>& current = held[header.key];
+    if (!current || *current > header.generation) return refuse({});  // nothing to delete
+    current.reset();
+    return;
+  }
+  const ShardTry& attempt = *placed.record.attempt;
+  if (attempt.error) return refuse(*attempt.error);
+  if (header.kind == RecordKind::segment) return;
+  for (const Extent& extent : attempt.extents) {
+    if (abandoned_.contains(extent.file_id)) return refuse(make_error(ErrorCode::Io, "a file with segments of the shard failed"));
+  }
+  std::optional<Generation>& current = held[header.key];
+  if (current && *current > header.generation) return refuse(make_error(ErrorCode::Conflict, "a higher generation is stored"));
+  current = header.generation;
+}
+
+MutableByteSpan DriveWriter::group_memory(std::size_t size_bytes) {
+  if (memory_ == nullptr || memory_.use_count() > 1 || memory_bytes_ < size_bytes) {
+    memory_bytes_ = round_up_to_block(std::max<std::size_t>(size_bytes, 256 * 1024));
+    void* memory = std::aligned_alloc(kDiskBlockBytes, memory_bytes_);
+    PREDA_ASSERT(memory != nullptr);
+    memory_ = std::shared_ptr<void>{memory, std::free};
+  }
+  return {static_cast<std::byte*>(memory_.get()), size_bytes};
+}
+
+// Gives every record its place and number. The group begins on a block of its own, since none that may be durable is written
+// again.
+Buffer DriveWriter::lay_out(Group& group) {
+  const std::uint64_t base = open_->end_bytes;
+  std::uint64_t size_bytes = base == 0 ? kFileHeaderSizeBytes : 0;
+  const std::uint64_t frame_bytes = size_bytes;
+  for (const Placed& placed : group) {
+    if (!placed.is_refused) size_bytes += placed.record.header.record_size_bytes();
+  }
+  if (size_bytes == frame_bytes) return Buffer{};
+  MutableByteSpan out = group_memory(round_up_to_block(size_bytes));
+  if (base == 0) {
+    const std::string header =
+        encode_file_header({options_->cluster, options_->node, options_->drive, open_->id, options_->shard_file_size_bytes});
+    std::memcpy(out.data(), header.data(), header.size());
+  }
+  std::uint64_t at = frame_bytes;
+  for (Placed& placed : group) {
+    if (placed.is_refused) continue;
+    RecordHeader& header = placed.record.header;
+    header.file_id = open_->id;
+    header.own_offset_bytes = base + at;
+    header.sequence = Sequence{next_sequence_++};
+    const MutableByteSpan encoded = out.subspan(at, kRecordHeaderSizeBytes);
+    segment::encode_record_header(header, encoded);
+    open_->footer.add(header, encoded);
+    const ByteSpan payload = placed.record.payload;
+    if (!payload.empty()) std::memcpy(out.data() + at + kRecordHeaderSizeBytes, payload.data(), payload.size());
+    at += header.record_size_bytes();
+  }
+  std::memset(out.data() + at, 0, out.size() - at);
+  return Buffer{memory_, out};
+}
+
+Task<Result<void>> DriveWriter::store_group(Group& group) {
+  Buffer bytes = lay_out(group);
+  if (bytes.empty()) co_return Result<void>{};
+  const std::size_t size_bytes = bytes.size();
+  PREDA_CO_CHECK(co_await open_->file->write(open_->end_bytes, BufferChain{std::move(bytes)}));
+  open_->end_bytes += size_bytes;
+  used_bytes_ += size_bytes;
+  counters_.written_bytes += size_bytes;
+  ++counters_.group_count;
+  bool has_decisions = false;
+  for (Placed& placed : group) {
+    if (placed.is_refused) continue;
+    if (placed.record.decision) has_decisions = true;
+    if (placed.record.header.kind == RecordKind::segment) add_segment(placed.record.attempt->extents, placed.record.header);
+  }
+  if (!has_decisions) co_return Result<void>{};
+  PREDA_CO_CHECK(co_await open_->file->sync());
+  ++counters_.sync_count;
+  open_->is_durable = true;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> DriveWriter::update_index(const Group& group) {
+  kv::Batch batch;
+  Sequence last = last_decision_;
+  for (const Placed& placed : group) {
+    if (placed.is_refused || !placed.record.decision) continue;
+    const RecordHeader& header = placed.record.header;
+    last = std::max(last, header.sequence);
+    if (header.kind == RecordKind::tombstone) {
+      batch.erase(kShardFamily, encode_shard_key(header.key));
+      continue;
+    }
+    const ShardTry& attempt = *placed.record.attempt;
+    IndexEntry entry{attempt.stamp, header.sequence, attempt.segment_count, attempt.logical_size_bytes,
+                     attempt.crc32, attempt.extents};
+    batch.put(kShardFamily, encode_shard_key(header.key), encode_entry(entry));
+  }
+  if (batch.empty()) co_return Result<void>{};
+  if (is_index_doubtful_) {
+    batch.erase(kStateFamily, std::string{kStateKey});
+  } else {
+    put_state(batch, {options_->drive, last});
+  }
+  auto write = [index = index_, &batch] { return index->write(batch); };
+  PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(write)));
+  last_decision_ = last;
+  co_return Result<void>{};
+}
+
+void DriveWriter::answer(Group& group, const Result<void>& result) {
+  for (Placed& placed : group) {
+    const Result<void>& outcome = placed.is_refused ? placed.outcome : result;
+    if (!outcome && placed.record.attempt && !placed.record.attempt->error) placed.record.attempt->error = outcome.error();
+    if (!placed.record.decision) continue;
+    placed.record.decision->result = outcome;
+    placed.record.decision->changed.notify_all();
+  }
+}
+
+// ---- files
+
+Task<Result<void>> DriveWriter::ensure_room() {
+  PREDA_ASSERT(!queue_.empty());
+  if (open_ && !fits(queue_.front().header.record_size_bytes(), 1)) {
+    const auto sealed = co_await seal_file();
+    if (!sealed) co_await abandon_file();  // what its shards have in it is lost to them; this group goes to a new one
+  }
+  if (!open_) {
+    PREDA_CO_CHECK(co_await begin_file());
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> DriveWriter::begin_file() {
+  PREDA_CO_CHECK(co_await refresh_capacity());
+  ShardFileId id{env_.random.next_u64()};
+  const std::string directory = options_->directory + "/shards";
+  const FileMode mode{.write = true, .create = true, .exclusive = true, .direct = options_->direct_io};
+  PREDA_CO_TRY(auto file, co_await env_.files.open(directory + "/" + shard_file_name(id), mode));
+  PREDA_CO_CHECK(co_await env_.files.sync_directory(directory));
+  OpenFile opened;
+  opened.id = id;
+  opened.file = std::move(file);
+  open_ = std::move(opened);
+  ++counters_.shard_file_count;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> DriveWriter::seal_file() {
+  const std::string bytes = open_->footer.encode(open_->id, open_->end_bytes);
+  MutableBuffer aligned = MutableBuffer::aligned(bytes.size());
+  std::memcpy(aligned.data(), bytes.data(), bytes.size());
+  PREDA_CO_CHECK(co_await open_->file->write(open_->end_bytes, BufferChain{std::move(aligned).freeze()}));
+  PREDA_CO_CHECK(co_await open_->file->sync());
+  ++counters_.sync_count;
+  used_bytes_ += bytes.size();
+  counters_.written_bytes += bytes.size();
+  open_.reset();
+  co_return Result<void>{};
+}
+
+// Nothing more is written to the file. What was acknowledged in it stays readable; what was not fails, now or at its commit.
+Task<void> DriveWriter::abandon_file() {
+  ++counters_.abandoned_file_count;
+  const ShardFileId id = open_->id;
+  const bool is_needed = open_->is_durable;
+  const std::uint64_t size_bytes = open_->end_bytes;
+  abandoned_.insert(id);
+  open_.reset();
+  if (!is_needed) {  // a full drive must not fill with files that hold nothing
+    const auto removed = co_await env_.files.remove(options_->directory + "/shards/" + shard_file_name(id));
+    if (removed) {
+      used_bytes_ -= size_bytes;
+      --counters_.shard_file_count;
+    }
+  }
+  (void)co_await refresh_capacity();
+}
+
+Task<Result<void>> DriveWriter::refresh_capacity() {
+  const auto space = co_await env_.files.space(options_->directory);
+  if (space) {
+    capacity_bytes_ = used_bytes_ + space->free_bytes;
+    if (options_->capacity_bytes != 0) capacity_bytes_ = std::min(capacity_bytes_, options_->capacity_bytes);
+  } else if (capacity_bytes_ == 0) {
+    co_return space.error();
+  }
+  co_return Result<void>{};
+}
+
+Task<Result<void>> DriveWriter::finish() {
+  PREDA_ASSERT(queue_.empty());
+  if (!open_) co_return Result<void>{};
+  if (open_->end_bytes == 0) {
+    co_await abandon_file();
+    co_return Result<void>{};
+  }
+  co_return co_await seal_file();
+}
+
+}  // namespace predastore::shard

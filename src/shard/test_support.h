@@ -1,0 +1,405 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "env/environment.h"
+#include "env/sync.h"
+#include "kv/kv.h"
+#include "segment/checksum.h"
+#include "shard/shard_store.h"
+
+// Only for tests of this folder: a loop in virtual time, a file system and an index in memory that lose at a crash what was not
+// synced, a random part of it.
+namespace predastore::shard::testing {
+
+class TestRandom final : public Random {
+ public:
+  explicit TestRandom(std::uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 1) {}
+  void fill(MutableByteSpan bytes) override {
+    for (std::byte& byte : bytes) {
+      state_ ^= state_ << 13;
+      state_ ^= state_ >> 7;
+      state_ ^= state_ << 17;
+      byte = static_cast<std::byte>(state_ >> 32);
+    }
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+class TestClock final : public Clock {
+ public:
+  Instant now() const override { return now_; }
+  WallTime wall_now() const override { return WallTime{}; }
+  TimerId call_at(Instant when, std::function<void()> callback) override {
+    timers_[{when, ++last_id_}] = std::move(callback);
+    return last_id_;
+  }
+  void cancel(TimerId id) override {
+    std::erase_if(timers_, [id](const auto& timer) { return timer.first.second == id; });
+  }
+  bool fire_next() {
+    if (timers_.empty()) return false;
+    auto first = timers_.begin();
+    now_ = std::max(now_, first->first.first);
+    auto callback = std::move(first->second);
+    timers_.erase(first);
+    callback();
+    return true;
+  }
+
+ private:
+  Instant now_{};
+  TimerId last_id_ = 0;
+  std::map<std::pair<Instant, TimerId>, std::function<void()>> timers_;
+};
+
+class TestBlocking final : public Blocking {
+ public:
+  void submit(Executor executor, std::function<void()> work, std::function<void()> done) override {
+    boost::asio::post(executor, [work = std::move(work), done = std::move(done)] {
+      work();
+      done();
+    });
+  }
+};
+
+// What survives a crash, and what goes wrong before it.
+struct TestDisk {
+  struct Inode {
+    std::string live;
+    std::string durable;
+    std::vector<std::pair<std::uint64_t, std::string>> unsynced;
+  };
+  std::map<std::string, std::shared_ptr<Inode>> live_names;
+  std::map<std::string, std::shared_ptr<Inode>> durable_names;
+  std::uint64_t capacity_bytes = 1ULL << 40;
+  std::uint64_t operation_count = 0;      // writes, syncs, creations and removals
+  std::optional<std::uint64_t> crash_at;  // from this operation on nothing happens any more, and all of it fails
+  std::function<Result<void>(std::string_view operation, const std::string& path)> fault;
+
+  bool is_crashed() const { return crash_at && operation_count > *crash_at; }
+  Result<void> step(std::string_view operation, const std::string& path) {
+    ++operation_count;
+    if (is_crashed()) return make_error(ErrorCode::Io, "the machine is off");
+    return fault ? fault(operation, path) : Result<void>{};
+  }
+  std::uint64_t used_bytes() const {
+    std::uint64_t used = 0;
+    for (const auto& [name, inode] : live_names) used += inode->live.size();
+    return used;
+  }
+  static void apply(std::string& content, std::uint64_t offset, std::string_view bytes) {
+    if (content.size() < offset + bytes.size()) content.resize(offset + bytes.size());
+    content.replace(offset, bytes.size(), bytes);
+  }
+  // Of what was not synced, every block is kept or lost by itself.
+  void lose_power(Random& random) {
+    crash_at.reset();
+    std::map<std::string, std::shared_ptr<Inode>> names;
+    for (const auto& [name, inode] : live_names) {
+      if (durable_names.contains(name) || random.below(2) == 0) names[name] = inode;
+    }
+    for (const auto& [name, inode] : durable_names) {
+      if (!live_names.contains(name) && random.below(2) == 0) names[name] = inode;
+    }
+    for (const auto& [name, inode] : names) {
+      std::string content = inode->durable;
+      for (const auto& [offset, bytes] : inode->unsynced) {
+        const bool all = random.below(4) == 0;
+        for (std::size_t at = 0; at < bytes.size(); at += 512) {
+          if (all || random.below(2) == 0) apply(content, offset + at, std::string_view{bytes}.substr(at, 512));
+        }
+      }
+      *inode = Inode{content, content, {}};
+    }
+    live_names = durable_names = names;
+  }
+};
+
+class TestFile final : public File {
+ public:
+  TestFile(TestDisk& disk, std::string path, std::shared_ptr<TestDisk::Inode> inode, FileMode mode)
+      : disk_(disk), path_(std::move(path)), inode_(std::move(inode)), mode_(mode) {}
+  Task<Result<Buffer>> read(std::uint64_t offset, std::size_t size) override {
+    PREDA_ASSERT(!mode_.direct || (offset % 4096 == 0 && size % 4096 == 0));
+    if (disk_.fault) PREDA_CO_CHECK(disk_.fault("read", path_));
+    const std::string& live = inode_->live;
+    if (offset >= live.size()) co_return Buffer{};
+    co_return Buffer::copy_of(std::string_view{live}.substr(offset, size));
+  }
+  Task<Result<void>> write(std::uint64_t offset, BufferChain chain) override {
+    PREDA_ASSERT(mode_.write);
+    PREDA_ASSERT(!mode_.direct || (offset % 4096 == 0 && chain.size() % 4096 == 0));
+    PREDA_CO_CHECK(disk_.step("write", path_));
+    const Buffer bytes = chain.flatten();
+    if (disk_.used_bytes() + bytes.size() > disk_.capacity_bytes) co_return make_error(ErrorCode::NoSpace, "disk full");
+    TestDisk::apply(inode_->live, offset, bytes.text());
+    inode_->unsynced.emplace_back(offset, std::string{bytes.text()});
+    co_return Result<void>{};
+  }
+  Task<Result<void>> sync() override {
+    PREDA_CO_CHECK(disk_.step("sync", path_));
+    inode_->durable = inode_->live;
+    inode_->unsynced.clear();
+    co_return Result<void>{};
+  }
+  Task<Result<void>> preallocate(std::uint64_t) override { co_return Result<void>{}; }
+  Task<Result<void>> truncate(std::uint64_t) override { co_return make_error(ErrorCode::Unsupported); }
+  Task<Result<std::uint64_t>> size_bytes() override { co_return std::uint64_t{inode_->live.size()}; }
+
+ private:
+  TestDisk& disk_;
+  std::string path_;
+  std::shared_ptr<TestDisk::Inode> inode_;
+  FileMode mode_;
+};
+
+class TestFiles final : public FileSystem {
+ public:
+  explicit TestFiles(TestDisk& disk) : disk_(disk) {}
+  Task<Result<std::shared_ptr<File>>> open(std::string path, FileMode mode) override {
+    auto found = disk_.live_names.find(path);
+    if (found == disk_.live_names.end()) {
+      if (!mode.create) co_return make_error(ErrorCode::NotFound, path);
+      PREDA_CO_CHECK(disk_.step("create", path));
+      found = disk_.live_names.emplace(path, std::make_shared<TestDisk::Inode>()).first;
+    } else if (mode.create && mode.exclusive) {
+      co_return make_error(ErrorCode::AlreadyExists, path);
+    }
+    std::shared_ptr<File> file = std::make_shared<TestFile>(disk_, path, found->second, mode);
+    co_return file;
+  }
+  Task<Result<void>> rename(std::string, std::string) override { co_return make_error(ErrorCode::Unsupported); }
+  Task<Result<void>> remove(std::string path) override {
+    PREDA_CO_CHECK(disk_.step("remove", path));
+    disk_.live_names.erase(path);
+    co_return Result<void>{};
+  }
+  Task<Result<void>> remove_tree(std::string) override { co_return Result<void>{}; }
+  Task<Result<std::vector<std::string>>> list(std::string directory) override {
+    std::vector<std::string> names;
+    for (const auto& [path, inode] : disk_.live_names) {
+      if (path.starts_with(directory + "/")) names.push_back(path.substr(directory.size() + 1));
+    }
+    co_return names;
+  }
+  Task<Result<void>> create_directories(std::string) override { co_return Result<void>{}; }
+  Task<Result<void>> sync_directory(std::string directory) override {
+    PREDA_CO_CHECK(disk_.step("sync_directory", directory));
+    disk_.durable_names = disk_.live_names;
+    co_return Result<void>{};
+  }
+  Task<Result<SpaceInfo>> space(std::string) override {
+    co_return SpaceInfo{disk_.capacity_bytes, disk_.capacity_bytes - std::min(disk_.capacity_bytes, disk_.used_bytes())};
+  }
+
+ private:
+  TestDisk& disk_;
+};
+
+// Keeps, over a crash, what was flushed and a prefix of the batches since.
+struct TestIndex {
+  using Content = std::map<std::pair<kv::Family, std::string>, std::string>;
+  Content live;
+  Content durable;
+  std::vector<kv::Batch> since_flush;
+  std::function<Result<void>()> write_fault;
+
+  static void apply(Content& content, const kv::Batch& batch) {
+    for (const kv::Operation& operation : batch.operations()) {
+      const std::pair key{operation.family, operation.key};
+      switch (operation.kind) {
+        case kv::Operation::Kind::put: content[key] = operation.value; break;
+        case kv::Operation::Kind::erase: content.erase(key); break;
+        case kv::Operation::Kind::erase_range:
+          content.erase(content.lower_bound(key), content.lower_bound({operation.family, operation.value}));
+          break;
+      }
+    }
+  }
+  void lose_power(Random& random) {
+    const std::uint64_t kept = random.below(since_flush.size() + 1);
+    for (std::size_t i = 0; i < kept; ++i) apply(durable, since_flush[i]);
+    live = durable;
+    since_flush.clear();
+  }
+};
+
+class TestKeyValueStore final : public kv::KeyValueStore {
+ public:
+  explicit TestKeyValueStore(TestIndex& index) : index_(index) {}
+  Result<std::optional<std::string>> get(kv::Family family, std::string_view key) override {
+    const auto found = index_.live.find({family, std::string{key}});
+    if (found == index_.live.end()) return std::optional<std::string>{};
+    return std::optional<std::string>{found->second};
+  }
+  Result<void> write(const kv::Batch& batch) override {
+    if (index_.write_fault) PREDA_CHECK(index_.write_fault());
+    TestIndex::apply(index_.live, batch);
+    index_.since_flush.push_back(batch);
+    return {};
+  }
+  std::unique_ptr<kv::Iterator> iterate(kv::Family family) override {
+    class Walk final : public kv::Iterator {
+     public:
+      Walk(TestIndex::Content content, kv::Family family) : content_(std::move(content)), family_(family), at_(content_.end()) {}
+      void seek(std::string_view key) override { at_ = content_.lower_bound({family_, std::string{key}}); }
+      bool valid() const override { return at_ != content_.end() && at_->first.first == family_; }
+      void next() override { ++at_; }
+      std::string_view key() const override { return at_->first.second; }
+      std::string_view value() const override { return at_->second; }
+      Result<void> status() const override { return {}; }
+
+     private:
+      TestIndex::Content content_;
+      kv::Family family_;
+      TestIndex::Content::const_iterator at_;
+    };
+    return std::make_unique<Walk>(index_.live, family);
+  }
+  Result<void> flush() override {
+    index_.durable = index_.live;
+    index_.since_flush.clear();
+    return {};
+  }
+
+ private:
+  TestIndex& index_;
+};
+
+// One machine: what is on its disk outlives the stores that are opened on it.
+struct TestMachine {
+  explicit TestMachine(std::uint64_t seed = 1) : random(seed) {
+    options.directory = "/drive";
+    options.cluster.bytes[0] = std::byte{1};
+    options.node = NodeId{7};
+    options.drive.bytes[0] = std::byte{2};
+    options.reserve_bytes = 1024 * 1024;
+    options.open_index = [this](kv::RocksOptions) -> Result<std::unique_ptr<kv::KeyValueStore>> {
+      return std::unique_ptr<kv::KeyValueStore>{std::make_unique<TestKeyValueStore>(index)};
+    };
+    options.on_damage = [this](const Damage& found) { damage.push_back(found); };
+  }
+  ~TestMachine() {
+    if (store) (void)run(store->close());
+  }
+  Environment env() { return {loop.get_executor(), clock, random, files, blocking}; }
+
+  // Runs everything until the task is done, in virtual time.
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    boost::asio::co_spawn(loop, std::move(task), [&result](std::exception_ptr thrown, T value) {
+      if (thrown) std::rethrow_exception(thrown);
+      result.emplace(std::move(value));
+    });
+    while (!result) {
+      loop.restart();
+      if (loop.poll() > 0) continue;
+      if (!result && !clock.fire_next()) throw std::runtime_error("everything waits for ever");
+    }
+    return std::move(*result);
+  }
+  void settle() {  // whatever can go on without time passing does
+    do {
+      loop.restart();
+    } while (loop.poll() > 0);
+  }
+  Instant soon() const { return clock.now() + 10s; }
+
+  Result<void> open() {
+    auto opened = run(ShardStore::open(env(), options));
+    if (!opened) return opened.error();
+    store = std::move(*opened);
+    return {};
+  }
+  Result<void> close() {
+    auto closed = run(store->close());
+    store.reset();
+    return closed;
+  }
+  void lose_power() {  // the store is closed on a disk that does nothing any more
+    if (!disk.crash_at) disk.crash_at = disk.operation_count;
+    const TestIndex kept = index;
+    (void)close();
+    index = kept;
+    disk.lose_power(random);
+    index.lose_power(random);
+  }
+
+  boost::asio::io_context loop;
+  TestClock clock;
+  TestRandom random;
+  TestBlocking blocking;
+  TestDisk disk;
+  TestFiles files{disk};
+  TestIndex index;
+  ShardStoreOptions options;
+  std::vector<Damage> damage;
+  std::unique_ptr<ShardStore> store;
+};
+
+inline ShardKey key_of(std::uint32_t number, std::uint8_t role = 0) {
+  ShardKey key{ObjectId{}, ChunkIndex{number}, ShardRole{role}};
+  std::memcpy(key.object_id.bytes.data() + 3, &number, sizeof number);
+  return key;
+}
+
+inline ShardStamp stamp_of(std::uint64_t write_id, std::uint32_t generation = 1) {
+  return {WriteId{write_id}, Generation{generation}, WriteEpoch{5}, Incarnation{9}};
+}
+
+// Bytes that tell which try and segment they are of.
+inline Segment segment_of(std::uint64_t write_id, std::uint32_t index, std::uint32_t size_bytes) {
+  std::string bytes(size_bytes, '\0');
+  std::uint64_t state = write_id * 1000003 + index;
+  for (char& byte : bytes) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    byte = static_cast<char>(state >> 56);
+  }
+  Segment segment;
+  segment.index = SegmentIndex{index};
+  segment.logical_size_bytes = size_bytes;
+  segment.stored = Buffer::take(std::move(bytes));
+  segment.crc32 = segment::crc32(segment.stored);
+  return segment;
+}
+
+// Sizes of the segments of a shard: all full but the last.
+inline std::vector<Segment> segments_of(std::uint64_t write_id, std::uint64_t size_bytes) {
+  std::vector<Segment> segments;
+  for (std::uint32_t i = 0; size_bytes > 0; ++i) {
+    const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(size_bytes, kSegmentSizeBytes));
+    segments.push_back(segment_of(write_id, i, size));
+    size_bytes -= size;
+  }
+  return segments;
+}
+
+inline Task<Result<void>> write_shard(Result<std::unique_ptr<ShardWriter>> writer, std::vector<Segment> segments,
+                                      Instant deadline) {
+  if (!writer) co_return writer.error();
+  PREDA_CO_CHECK(co_await (*writer)->append(std::move(segments), deadline));
+  co_return co_await (*writer)->commit(deadline);
+}
+
+inline bool same(const Segment& a, const Segment& b) {
+  return a.index == b.index && a.logical_size_bytes == b.logical_size_bytes && a.codec == b.codec && a.crc32 == b.crc32 &&
+         a.stored.text() == b.stored.text();
+}
+inline bool same(const std::vector<Segment>& a, const std::vector<Segment>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Segment& x, const Segment& y) { return same(x, y); });
+}
+
+}  // namespace predastore::shard::testing
