@@ -266,6 +266,7 @@ Task<Result<void>> DriveWriter::refresh_capacity() {
 
 Task<Result<void>> DriveWriter::finish() {
   PREDA_ASSERT(queue_.empty());
+  if (is_index_doubtful_) co_await doubt_index();
   if (!open_) co_return Result<void>{};
   if (open_->end_bytes == 0) {
     co_await abandon_file();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "env/blocking.h"
 #include "segment/checksum.h"
 #include "segment/codec.h"
 
@@ -91,6 +92,7 @@ Task<void> DriveWriter::write_next() {
   const auto looked_up = co_await refuse_conflicts(group);
   if (!looked_up) {
     failed_ = looked_up.error();
+    co_await doubt_index();
     answer(group, make_error(ErrorCode::Unavailable, "the drive's index cannot be read"));
     co_return;
   }
@@ -265,7 +267,15 @@ void DriveWriter::account_removal(const QueuedRecord& record) {
   if (record.attempt) --record.attempt->queued_count;
 }
 
-void DriveWriter::doubt_index(const Error&) { is_index_doubtful_ = true; }
+Task<void> DriveWriter::doubt_index() {
+  is_index_doubtful_ = true;
+  auto erase = [index = index_] {
+    kv::Batch batch;
+    batch.erase(kStateFamily, std::string{kStateKey});
+    return index->write(batch);
+  };
+  (void)co_await run_blocking(env_.blocking, std::move(erase));  // else with the next group, or at the end
+}
 
 void DriveWriter::fill(DriveStatus& status) const {
   status = counters_;

@@ -77,7 +77,7 @@ class DriveWriter {
   Result<void> available() const;  // an error: why nothing goes any more
   Result<void> has_room(std::uint64_t size_bytes) const;
   Task<Result<void>> refresh_capacity();  // from the file system
-  void doubt_index(const Error& why);     // so that the next open rebuilds it
+  Task<void> doubt_index();               // so that the next open rebuilds it
   void fill(DriveStatus& status) const;
 
  private:

@@ -227,7 +227,7 @@ Task<Result<IndexEntry>> ShardStore::find(ShardKey key) {
   if (value && !*value) co_return make_error(ErrorCode::NotFound, "no such shard");
   auto entry = value ? decode_entry(**value) : Result<IndexEntry>{value.error()};
   if (!entry && entry.error().code == ErrorCode::Corruption) {
-    writer_->doubt_index(entry.error());
+    co_await writer_->doubt_index();
     report({options_->drive, key, WriteId{}, ShardFileId{}, 0, "damaged index: " + entry.error().detail});
   }
   co_return entry;

@@ -48,7 +48,10 @@ class ShardStoreTest : public ::testing::Test {
 TEST_F(ShardStoreTest, reads_what_was_committed_for_all_sizes) {
   const std::uint64_t sizes[] = {1, 511, 4096, 8192, 65535, 65536, 65537, 200000, 16 * 65536, 40 * 65536 + 5};
   std::uint32_t number = 0;
-  for (const std::uint64_t size : sizes) ASSERT_TRUE(put(++number, 100 + number, size));
+  for (const std::uint64_t size : sizes) {
+    ++number;
+    ASSERT_TRUE(put(number, 100 + number, size));
+  }
   for (int round = 0; round < 2; ++round) {
     number = 0;
     for (const std::uint64_t size : sizes) {
@@ -278,7 +281,10 @@ TEST_F(ShardStoreTest, a_full_drive_refuses_writes_and_still_deletes) {
   reopen();
   Result<void> stored;
   std::uint32_t count = 0;
-  while (stored) stored = put(++count, 100 + count, 65536);
+  while (stored) {
+    ++count;
+    stored = put(count, 100 + count, 65536);
+  }
   EXPECT_EQ(stored.error().code, ErrorCode::NoSpace);
   EXPECT_GT(count, 30U);
   EXPECT_LE(machine_.disk.used_bytes(), 3U * 1024 * 1024);

@@ -133,7 +133,9 @@ class TestFile final : public File {
       : disk_(disk), path_(std::move(path)), inode_(std::move(inode)), mode_(mode) {}
   Task<Result<Buffer>> read(std::uint64_t offset, std::size_t size) override {
     PREDA_ASSERT(!mode_.direct || (offset % 4096 == 0 && size % 4096 == 0));
-    if (disk_.fault) PREDA_CO_CHECK(disk_.fault("read", path_));
+    if (disk_.fault) {
+      PREDA_CO_CHECK(disk_.fault("read", path_));
+    }
     const std::string& live = inode_->live;
     if (offset >= live.size()) co_return Buffer{};
     co_return Buffer::copy_of(std::string_view{live}.substr(offset, size));
@@ -245,7 +247,9 @@ class TestKeyValueStore final : public kv::KeyValueStore {
     return std::optional<std::string>{found->second};
   }
   Result<void> write(const kv::Batch& batch) override {
-    if (index_.write_fault) PREDA_CHECK(index_.write_fault());
+    if (index_.write_fault) {
+      PREDA_CHECK(index_.write_fault());
+    }
     TestIndex::apply(index_.live, batch);
     index_.since_flush.push_back(batch);
     return {};
@@ -299,17 +303,20 @@ struct TestMachine {
   // Runs everything until the task is done, in virtual time.
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    boost::asio::co_spawn(loop, std::move(task), [&result](std::exception_ptr thrown, T value) {
+    auto result = std::make_shared<std::optional<T>>();
+    boost::asio::co_spawn(loop, keep(std::move(task), result), [](std::exception_ptr thrown) {
       if (thrown) std::rethrow_exception(thrown);
-      result.emplace(std::move(value));
     });
-    while (!result) {
+    while (!*result) {
       loop.restart();
       if (loop.poll() > 0) continue;
-      if (!result && !clock.fire_next()) throw std::runtime_error("everything waits for ever");
+      if (!*result && !clock.fire_next()) throw std::runtime_error("everything waits for ever");
     }
-    return std::move(*result);
+    return std::move(**result);
+  }
+  template <class T>
+  static Task<void> keep(Task<T> task, std::shared_ptr<std::optional<T>> result) {
+    result->emplace(co_await std::move(task));
   }
   void settle() {  // whatever can go on without time passing does
     do {
