@@ -150,6 +150,8 @@ Task<Result<FoundFile>> FileRecovery::seal(ShardFileId id, std::shared_ptr<File>
 
 Task<Result<std::vector<RecordHeader>>> FileRecovery::load(FoundFile found) {
   PREDA_CO_TRY(auto file, co_await env_.files.open(path_of(found.id), FileMode{.direct = options_->direct_io}));
+  // A recovery that was cut off may have sealed the file without a sync; what the index is told now must stay true.
+  PREDA_CO_CHECK(co_await file->sync());
   const std::uint64_t size = found.trailer.index_size_bytes();
   if (size <= found.size_bytes) {
     PREDA_CO_TRY(const Buffer bytes, co_await read_what_can_be(file, found.trailer.footer_offset_bytes, round_up_to_block(size)));

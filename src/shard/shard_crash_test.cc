@@ -99,6 +99,11 @@ void cut_power_at(std::uint64_t operation, std::uint64_t seed, std::size_t& ackn
   Workload load{machine, {}, 0, 0};
   machine.disk.crash_at = machine.disk.operation_count + operation;
   (void)machine.run(work(load, 8));
+  if (seed % 2 == 0) {  // the process first: what it wrote is still in the page cache, is found, and must then stay
+    machine.kill();
+    ASSERT_TRUE(machine.open()) << operation;
+    check(load, operation);
+  }
   machine.lose_power();
   // A second cut in the middle of the recovery, one after it, and then a look at all.
   machine.disk.crash_at = machine.disk.operation_count + operation % 5;
@@ -123,7 +128,7 @@ TEST(ShardCrash, acknowledged_shards_survive_and_others_are_whole_or_absent) {
   std::size_t acknowledged = 0;
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     for (std::uint64_t operation = 0; operation < 60; ++operation) {
-      cut_power_at(operation, seed * 1000 + operation, acknowledged);
+      cut_power_at(operation, seed * 1001 + operation / 2, acknowledged);
       if (::testing::Test::HasFailure()) FAIL() << "seed " << seed << " operation " << operation;
     }
   }

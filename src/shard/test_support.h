@@ -336,6 +336,13 @@ struct TestMachine {
     store.reset();
     return closed;
   }
+  void kill() {  // only the process ends; the index has an unsynced log
+    if (!disk.crash_at) disk.crash_at = disk.operation_count;
+    const TestIndex kept = index;
+    (void)close();
+    index = kept;
+    disk.crash_at.reset();
+  }
   void lose_power() {  // the store is closed on a disk that does nothing any more
     if (!disk.crash_at) disk.crash_at = disk.operation_count;
     const TestIndex kept = index;
