@@ -1,0 +1,265 @@
+#include "raft/core/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace predastore::raft {
+namespace {
+
+// splitmix64 (Steele, Lea, Flood 2014): enough for jitter.
+std::uint64_t next_random(std::uint64_t& state) {
+  std::uint64_t z = (state += 0x9e3779b97f4a7c15u);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+}  // namespace
+
+Core::Core(CoreOptions options, StoredState stored, Instant now)
+    : options_(std::move(options)),
+      random_state_(options_.seed ^ options_.self.value()),
+      hard_state_(stored.hard_state),
+      log_(std::move(stored.log)),
+      commit_index_(stored.applied_index),
+      durable_index_(log_.last_index()),
+      durable_term_(hard_state_.term),
+      next_heartbeat_(now),
+      quorum_checked_(now) {
+  PREDA_ASSERT(is_voter(options_.self));
+  PREDA_ASSERT(commit_index_ <= log_.last_index());
+  PREDA_ASSERT(log_.last_term() <= hard_state_.term);
+  reset_election_deadline(now);
+  if (options_.voters.size() == 1) election_deadline_ = now;   // there is nobody to wait for
+}
+
+bool Core::is_voter(NodeId node) const { return std::ranges::find(options_.voters, node) != options_.voters.end(); }
+
+void Core::reset_election_deadline(Instant now) {
+  const auto spread = static_cast<std::uint64_t>(options_.election_timeout.count());
+  election_deadline_ = now + options_.election_timeout + Duration(static_cast<Duration::rep>(next_random(random_state_) % spread));
+}
+
+bool Core::hears_a_leader(Instant now) const {
+  return role_ == Role::leader || (leader_heard_.has_value() && now - *leader_heard_ < options_.election_timeout);
+}
+
+Message Core::message_to(NodeId to, MessageKind kind) const {
+  Message message;
+  message.kind = kind;
+  message.from = options_.self;
+  message.to = to;
+  message.term = hard_state_.term;
+  return message;
+}
+
+void Core::set_hard_state(HardState state) {
+  PREDA_ASSERT(state.term >= hard_state_.term);
+  if (state == hard_state_) return;
+  hard_state_ = state;
+  is_hard_state_changed_ = true;
+}
+
+// A message that speaks for the hard state leaves only when that is durable: else a vote could be given twice after a crash.
+void Core::send_after_save(Message message) {
+  if (!is_hard_state_changed_ && saves_.empty()) {
+    output_.messages.push_back(std::move(message));
+  } else if (!is_hard_state_changed_ && output_.save_number == 0) {
+    saves_.back().messages.push_back(std::move(message));
+  } else {
+    after_save_.push_back(std::move(message));
+  }
+}
+
+void Core::stage_save() {
+  if (!is_hard_state_changed_ && output_.entries.empty()) {
+    PREDA_ASSERT(after_save_.empty());
+    return;
+  }
+  if (is_hard_state_changed_) output_.hard_state = hard_state_;
+  output_.save_number = next_save_number_++;
+  saves_.push_back({output_.save_number, log_.last_index(), hard_state_.term, std::exchange(after_save_, {})});
+  is_hard_state_changed_ = false;
+}
+
+bool Core::has_output() const {
+  return is_hard_state_changed_ || !output_.entries.empty() || !output_.messages.empty() || !output_.reads.empty() ||
+         !output_.refused_reads.empty();
+}
+
+Output Core::take_output() {
+  stage_save();
+  // Never what is not stored here: the state machine's disk must not run ahead of the log's.
+  output_.apply_index = std::min(commit_index_, durable_index_);
+  return std::exchange(output_, {});
+}
+
+void Core::saved(std::uint64_t save_number, Instant now) {
+  while (!saves_.empty() && saves_.front().number <= save_number) {
+    PendingSave save = std::move(saves_.front());
+    saves_.pop_front();
+    durable_index_ = std::max(durable_index_, save.last_index);
+    durable_term_ = std::max(durable_term_, save.term);
+    for (Message& message : save.messages) {
+      // What was promised in a term that is over is of no use to anybody.
+      if (message.term >= hard_state_.term) output_.messages.push_back(std::move(message));
+    }
+  }
+  if (role_ == Role::leader) {
+    advance_commit();
+    for (auto& [peer, progress] : progress_) send_appends(peer, now);
+  } else if (role_ == Role::follower) {
+    answer_append();
+  } else {
+    // The own vote counts when it is durable.
+    Message own = message_to(options_.self, role_ == Role::candidate ? MessageKind::vote_answer : MessageKind::pre_vote_answer);
+    if (durable_term_ == hard_state_.term) receive_vote_answer(own, now);
+  }
+}
+
+void Core::tick(Instant now) {
+  if (role_ == Role::leader) {
+    check_quorum(now);
+    if (role_ == Role::leader && now >= next_heartbeat_) send_heartbeats(now);
+    return;
+  }
+  if (now >= election_deadline_) begin_pre_vote(now);
+}
+
+void Core::become_follower(std::uint64_t term, std::optional<NodeId> leader, Instant now) {
+  if (term > hard_state_.term) {
+    set_hard_state({term, std::nullopt});
+    verified_index_ = 0;
+  } else if (role_ != Role::follower) {
+    verified_index_ = 0;
+  }
+  if (role_ == Role::leader) refuse_reads();
+  if (role_ != Role::follower) reset_election_deadline(now);
+  role_ = Role::follower;
+  leader_ = leader;
+  progress_.clear();
+  votes_.clear();
+}
+
+void Core::begin_pre_vote(Instant now) {
+  role_ = Role::pre_candidate;
+  leader_.reset();
+  votes_.clear();
+  reset_election_deadline(now);
+  for (const NodeId peer : options_.voters) {
+    if (peer == options_.self) continue;
+    Message message = message_to(peer, MessageKind::pre_vote);
+    message.term = hard_state_.term + 1;
+    message.index = log_.last_index();
+    message.index_term = log_.last_term();
+    output_.messages.push_back(std::move(message));
+  }
+  votes_[options_.self] = true;
+  if (votes_.size() >= majority()) begin_vote(now);
+}
+
+void Core::begin_vote(Instant now) {
+  role_ = Role::candidate;
+  leader_.reset();
+  votes_.clear();
+  reset_election_deadline(now);
+  set_hard_state({hard_state_.term + 1, options_.self});
+  verified_index_ = 0;
+  for (const NodeId peer : options_.voters) {
+    if (peer == options_.self) continue;
+    Message message = message_to(peer, MessageKind::vote);
+    message.index = log_.last_index();
+    message.index_term = log_.last_term();
+    send_after_save(std::move(message));
+  }
+}
+
+void Core::become_leader(Instant now) {
+  PREDA_ASSERT(role_ == Role::candidate && durable_term_ == hard_state_.term);
+  role_ = Role::leader;
+  leader_ = options_.self;
+  votes_.clear();
+  progress_.clear();
+  for (const NodeId peer : options_.voters) {
+    if (peer == options_.self) continue;
+    Progress progress;
+    progress.next = log_.last_index() + 1;
+    progress.last_answer = now;
+    progress.last_progress = now;
+    progress_.emplace(peer, progress);
+  }
+  quorum_checked_ = now;
+  // Entries of earlier terms are committed only together with one of this term (thesis, figure 3.7).
+  append_own({});
+  term_start_index_ = log_.last_index();
+  send_heartbeats(now);
+  for (auto& [peer, progress] : progress_) send_appends(peer, now);
+}
+
+bool Core::is_up_to_date(const Message& message) const {
+  if (message.index_term != log_.last_term()) return message.index_term > log_.last_term();
+  return message.index >= log_.last_index();
+}
+
+void Core::receive(Message message, Instant now) {
+  if (message.to != options_.self || message.from == options_.self || !is_voter(message.from)) return;
+  const bool is_request = message.kind == MessageKind::pre_vote || message.kind == MessageKind::vote;
+  if (is_request) return receive_vote_request(message, now);
+  if (message.kind == MessageKind::pre_vote_answer) {
+    // A refusal carries the refuser's term; a grant the term that was asked for.
+    if (message.is_rejected && message.term > hard_state_.term) return become_follower(message.term, std::nullopt, now);
+    return receive_vote_answer(message, now);
+  }
+  if (message.term > hard_state_.term) become_follower(message.term, std::nullopt, now);
+  switch (message.kind) {
+    case MessageKind::vote_answer:
+      return receive_vote_answer(message, now);
+    case MessageKind::append:
+      return receive_append(std::move(message), now);
+    case MessageKind::append_answer:
+      return receive_append_answer(message, now);
+    case MessageKind::heartbeat:
+      return receive_heartbeat(message, now);
+    case MessageKind::heartbeat_answer:
+      return receive_heartbeat_answer(message, now);
+    default:
+      return;
+  }
+}
+
+void Core::receive_vote_request(const Message& message, Instant now) {
+  const bool is_pre_vote = message.kind == MessageKind::pre_vote;
+  // Whoever hears a leader does not help to depose it: a node that was cut off cannot disturb the others (thesis, 4.2.3).
+  if (message.term > hard_state_.term && hears_a_leader(now)) return;
+  Message answer = message_to(message.from, is_pre_vote ? MessageKind::pre_vote_answer : MessageKind::vote_answer);
+  if (is_pre_vote) {
+    answer.is_rejected = message.term <= hard_state_.term || !is_up_to_date(message);
+    if (!answer.is_rejected) answer.term = message.term;
+    return send_after_save(std::move(answer));
+  }
+  if (message.term > hard_state_.term) become_follower(message.term, std::nullopt, now);
+  answer.term = hard_state_.term;
+  const bool is_free = !hard_state_.vote.has_value() || *hard_state_.vote == message.from;
+  answer.is_rejected = message.term < hard_state_.term || role_ != Role::follower || !is_free || !is_up_to_date(message);
+  if (!answer.is_rejected) {
+    set_hard_state({hard_state_.term, message.from});
+    reset_election_deadline(now);
+  }
+  send_after_save(std::move(answer));
+}
+
+void Core::receive_vote_answer(const Message& message, Instant now) {
+  const bool is_pre_vote = message.kind == MessageKind::pre_vote_answer;
+  if (role_ != (is_pre_vote ? Role::pre_candidate : Role::candidate)) return;
+  const std::uint64_t wanted = hard_state_.term + (is_pre_vote && message.from != options_.self ? 1 : 0);
+  if (message.is_rejected || message.term != wanted) return;
+  votes_[message.from] = true;
+  // One's own vote is among them only when it is durable, so the majority is of durable votes.
+  if (votes_.size() < majority()) return;
+  if (is_pre_vote) return begin_vote(now);
+  if (votes_.contains(options_.self)) become_leader(now);
+}
+
+}  // namespace predastore::raft

@@ -1,0 +1,242 @@
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "raft/core/core.h"
+
+namespace predastore::raft {
+
+std::optional<std::uint64_t> Core::propose(std::string command, Instant now) {
+  if (role_ != Role::leader) return std::nullopt;
+  PREDA_ASSERT(!command.empty());
+  append_own(std::move(command));
+  for (auto& [peer, progress] : progress_) send_appends(peer, now);
+  return log_.last_index();
+}
+
+void Core::append_own(std::string command) {
+  log_.append(hard_state_.term);
+  output_.entries.push_back({log_.last_index(), hard_state_.term, std::move(command)});
+}
+
+// Entries that come in replace what disagrees with them. Nothing that is committed ever does.
+void Core::store_entries(std::vector<Entry> entries) {
+  for (Entry& entry : entries) {
+    const auto held = log_.term_at(entry.index);
+    if (held == entry.term || entry.index <= log_.base_index()) continue;
+    if (held.has_value()) {
+      PREDA_ASSERT(entry.index > commit_index_);
+      log_.truncate_from(entry.index);
+      durable_index_ = std::min(durable_index_, entry.index - 1);
+      for (PendingSave& save : saves_) save.last_index = std::min(save.last_index, entry.index - 1);
+      std::erase_if(output_.entries, [&](const Entry& other) { return other.index >= entry.index; });
+    }
+    PREDA_ASSERT(entry.index == log_.last_index() + 1);
+    log_.append(entry.term);
+    output_.entries.push_back(std::move(entry));
+  }
+}
+
+void Core::receive_append(Message message, Instant now) {
+  if (message.term < hard_state_.term) {
+    Message answer = message_to(message.from, MessageKind::append_answer);
+    answer.is_rejected = true;
+    return send_after_save(std::move(answer));
+  }
+  PREDA_ASSERT(role_ != Role::leader);   // there is one a term
+  become_follower(message.term, message.from, now);
+  leader_heard_ = now;
+  reset_election_deadline(now);
+
+  std::uint64_t expected = message.index;
+  for (const Entry& entry : message.entries) {
+    if (entry.index != ++expected || entry.term > message.term) return;   // no leader sends this
+  }
+  const bool is_trimmed = message.index < log_.base_index();
+  if (!is_trimmed && log_.term_at(message.index) != message.index_term) {
+    Message answer = message_to(message.from, MessageKind::append_answer);
+    answer.is_rejected = true;
+    answer.index = message.index;
+    answer.hint = message.index > log_.last_index() ? log_.last_index() + 1 : log_.first_of_run(message.index);
+    answer.hint = std::max(answer.hint, commit_index_ + 1);
+    return send_after_save(std::move(answer));
+  }
+  const std::uint64_t last_index = message.index + message.entries.size();
+  store_entries(std::move(message.entries));
+  verified_index_ = std::max(verified_index_, std::min(last_index, log_.last_index()));
+  commit_to(std::min(message.commit, verified_index_));
+  answer_append();
+}
+
+// Tells the leader how far its log is stored here. The rest is told when it is: saved() comes here too.
+void Core::answer_append() {
+  if (!leader_.has_value() || verified_index_ == 0 || durable_term_ != hard_state_.term) return;
+  Message answer = message_to(*leader_, MessageKind::append_answer);
+  answer.index = std::min(verified_index_, durable_index_);
+  output_.messages.push_back(std::move(answer));
+}
+
+void Core::receive_append_answer(const Message& message, Instant now) {
+  if (role_ != Role::leader || message.term != hard_state_.term) return;
+  Progress& progress = progress_.at(message.from);
+  progress.last_answer = now;
+  if (message.is_rejected) {
+    if (message.index <= progress.match || message.index >= progress.next) return;   // from before
+    progress.next = std::max(progress.match + 1, std::min(message.hint, message.index));
+    progress.is_probing = true;
+    progress.has_probe_in_flight = false;
+    progress.in_flight.clear();
+    return send_appends(message.from, now);
+  }
+  if (message.index > log_.last_index()) return;   // no follower of ours says this
+  if (progress.is_probing) progress.has_probe_in_flight = false;
+  if (message.index > progress.match) {
+    progress.match = message.index;
+    progress.last_progress = now;
+    progress.is_probing = false;
+  }
+  progress.next = std::max(progress.next, progress.match + 1);
+  while (!progress.in_flight.empty() && progress.in_flight.front() <= progress.match) progress.in_flight.pop_front();
+  advance_commit();
+  send_appends(message.from, now);
+}
+
+void Core::send_appends(NodeId to, Instant now) {
+  Progress& progress = progress_.at(to);
+  const bool is_new = progress.next == log_.last_index() + 1 && progress.match < log_.last_index();
+  while (progress.next <= log_.last_index() || (progress.is_probing && is_new)) {
+    if (progress.is_probing && progress.has_probe_in_flight) return;
+    if (progress.in_flight.size() >= options_.appends_in_flight_max) return;
+    if (progress.in_flight.empty()) progress.last_progress = now;
+    progress.next = std::max(progress.next, log_.base_index() + 1);
+    Message message = message_to(to, MessageKind::append);
+    message.index = progress.next - 1;
+    message.index_term = log_.term_at(message.index).value();
+    message.commit = commit_index_;
+    message.count = std::min(options_.append_entries_max, log_.last_index() - message.index);
+    if (progress.is_probing) {
+      progress.has_probe_in_flight = true;
+    } else {
+      progress.next += message.count;
+      progress.in_flight.push_back(message.index + message.count);
+    }
+    output_.messages.push_back(std::move(message));
+    if (progress.is_probing) return;
+  }
+}
+
+void Core::unreachable(NodeId peer) {
+  const auto found = progress_.find(peer);
+  if (found == progress_.end()) return;
+  found->second.is_probing = true;
+  found->second.has_probe_in_flight = false;
+  found->second.in_flight.clear();
+  found->second.next = found->second.match + 1;
+}
+
+void Core::send_heartbeats(Instant now) {
+  next_heartbeat_ = now + options_.heartbeat_interval;
+  for (auto& [peer, progress] : progress_) {
+    Message message = message_to(peer, MessageKind::heartbeat);
+    message.commit = std::min(commit_index_, progress.match);
+    message.round = round_;
+    output_.messages.push_back(std::move(message));
+  }
+}
+
+void Core::receive_heartbeat(const Message& message, Instant now) {
+  if (message.term == hard_state_.term) {
+    PREDA_ASSERT(role_ != Role::leader);
+    become_follower(message.term, message.from, now);
+    leader_heard_ = now;
+    reset_election_deadline(now);
+    // The leader never names more than what it knows to be stored here; what is not verified in this term is not believed.
+    commit_to(std::min(message.commit, verified_index_));
+  }
+  Message answer = message_to(message.from, MessageKind::heartbeat_answer);
+  answer.is_rejected = message.term < hard_state_.term;
+  answer.round = message.round;
+  // Not held up by entries that are being stored, only by a term that is not durable yet.
+  if (durable_term_ == hard_state_.term) {
+    output_.messages.push_back(std::move(answer));
+  } else {
+    send_after_save(std::move(answer));
+  }
+}
+
+void Core::receive_heartbeat_answer(const Message& message, Instant now) {
+  if (role_ != Role::leader || message.term != hard_state_.term || message.is_rejected) return;
+  Progress& progress = progress_.at(message.from);
+  progress.last_answer = now;
+  progress.round = std::max(progress.round, std::min(message.round, round_));
+  // An append may have been lost with its stream: a probe is sent anew at each heartbeat, a window that does not move is given up.
+  if (progress.is_probing) progress.has_probe_in_flight = false;
+  if (!progress.in_flight.empty() && now - progress.last_progress > options_.election_timeout) unreachable(message.from);
+  release_reads();
+  if (!reads_.empty() && reads_.front().round > round_) begin_read_round(now);
+  send_appends(message.from, now);
+}
+
+bool Core::read(std::uint64_t id, Instant now) {
+  if (role_ != Role::leader) return false;
+  // Before an entry of its own term is committed a leader does not know what is (thesis, 6.4).
+  const bool is_ready = commit_index_ >= term_start_index_;
+  reads_.push_back({id, commit_index_, is_ready ? round_ + 1 : 0});
+  if (!is_ready) return true;
+  const bool is_round_under_way = std::ranges::any_of(reads_, [&](const PendingRead& other) { return other.round != 0 && other.round <= round_; });
+  if (!is_round_under_way) begin_read_round(now);
+  return true;
+}
+
+void Core::begin_read_round(Instant now) {
+  ++round_;
+  if (!progress_.empty()) send_heartbeats(now);
+  release_reads();
+}
+
+void Core::release_reads() {
+  std::vector<std::uint64_t> rounds{round_};
+  for (const auto& [peer, progress] : progress_) rounds.push_back(progress.round);
+  std::ranges::sort(rounds, std::greater{});
+  const std::uint64_t confirmed = rounds[majority() - 1];
+  while (!reads_.empty() && reads_.front().round != 0 && reads_.front().round <= confirmed) {
+    output_.reads.push_back({reads_.front().id, reads_.front().index});
+    reads_.pop_front();
+  }
+}
+
+void Core::refuse_reads() {
+  for (const PendingRead& read : reads_) output_.refused_reads.push_back(read.id);
+  reads_.clear();
+}
+
+void Core::advance_commit() {
+  std::vector<std::uint64_t> stored{durable_index_};
+  for (const auto& [peer, progress] : progress_) stored.push_back(progress.match);
+  std::ranges::sort(stored, std::greater{});
+  const std::uint64_t index = stored[majority() - 1];
+  if (index <= commit_index_ || log_.term_at(index) != hard_state_.term) return;
+  const bool was_ready = commit_index_ >= term_start_index_;
+  commit_to(index);
+  if (was_ready || commit_index_ < term_start_index_ || reads_.empty()) return;
+  for (PendingRead& read : reads_) {
+    read.index = commit_index_;
+    read.round = round_ + 1;
+  }
+  begin_read_round(next_heartbeat_ - options_.heartbeat_interval);
+}
+
+void Core::commit_to(std::uint64_t index) {
+  PREDA_ASSERT(index <= log_.last_index());
+  commit_index_ = std::max(commit_index_, index);
+}
+
+void Core::check_quorum(Instant now) {
+  if (now - quorum_checked_ < options_.election_timeout) return;
+  quorum_checked_ = now;
+  std::size_t alive = 1;
+  for (const auto& [peer, progress] : progress_) alive += now - progress.last_answer <= options_.election_timeout ? 1 : 0;
+  if (alive < majority()) become_follower(hard_state_.term, std::nullopt, now);
+}
+
+}  // namespace predastore::raft
