@@ -17,7 +17,7 @@ BANNED = {
     "clock": (r"\b(steady_clock|system_clock|high_resolution_clock)::now\b|\bgettimeofday\b|\bclock_gettime\b|\btime\(nullptr\)",
               {"env", "telemetry"}, "env.clock"),
     "random": (r"\bstd::(random_device|mt19937(_64)?)\b|\b(s?rand|random)\(\)", {"env", "crypto", "sim"}, "env.random"),
-    "file": (r"::(open|openat|fsync|fdatasync|pread|pwrite)\(|\bstd::(o|i)?fstream\b|\bfopen\(", {"env", "cli", "node", "telemetry", "bin"},
+    "file": (r"(?<![\w>])::(open|openat|fsync|fdatasync|pread|pwrite)\(|\bstd::(o|i)?fstream\b|\bfopen\(", {"env", "cli", "node", "telemetry", "bin"},
              "env.files"),
     "thread": (r"\bstd::(j?thread|async)\b|\bpthread_create\b", {"env", "telemetry"}, "env.blocking or a TaskGroup"),
     "sleep": (r"\bsleep_for\(std::|this_thread::sleep|\busleep\(|\bnanosleep\(", {"env", "cli"}, "sleep_for(env.clock, …)"),

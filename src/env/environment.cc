@@ -55,7 +55,9 @@ Task<Result<void>> write_file_durably(FileSystem& files, std::string path, Buffe
   }
   PREDA_CO_CHECK(co_await files.rename(fresh, path));
   const std::size_t slash = path.rfind('/');
-  co_return co_await files.sync_directory(slash == std::string::npos ? "." : path.substr(0, slash));
+  // Named first: gcc 12 destroys a temporary of a conditional operator twice inside a co_await expression.
+  std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
+  co_return co_await files.sync_directory(std::move(directory));
 }
 
 }  // namespace predastore

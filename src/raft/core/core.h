@@ -116,6 +116,7 @@ class Core {
     std::uint64_t next = 1;
     bool is_probing = true;
     bool has_probe_in_flight = false;
+    std::uint64_t probe_last = 0;          // the last entry of that one
     std::deque<std::uint64_t> in_flight;   // the last index of each append
     Instant last_answer;                   // of any kind: it is alive and follows
     Instant last_progress;

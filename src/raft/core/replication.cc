@@ -89,11 +89,18 @@ void Core::receive_append_answer(const Message& message, Instant now) {
     return send_appends(message.from, now);
   }
   if (message.index > log_.last_index()) return;   // no follower of ours says this
-  if (progress.is_probing) progress.has_probe_in_flight = false;
   if (message.index > progress.match) {
     progress.match = message.index;
     progress.last_progress = now;
+  }
+  // Taken, though perhaps not stored yet. Should this answer be an older append's and the probe be lost, the window that it now
+  // counts in does not move and is given up.
+  if (progress.is_probing && progress.has_probe_in_flight) {
     progress.is_probing = false;
+    progress.has_probe_in_flight = false;
+    progress.next = progress.probe_last + 1;
+    progress.in_flight.push_back(progress.probe_last);
+    progress.last_progress = now;
   }
   progress.next = std::max(progress.next, progress.match + 1);
   while (!progress.in_flight.empty() && progress.in_flight.front() <= progress.match) progress.in_flight.pop_front();
@@ -103,8 +110,7 @@ void Core::receive_append_answer(const Message& message, Instant now) {
 
 void Core::send_appends(NodeId to, Instant now) {
   Progress& progress = progress_.at(to);
-  const bool is_new = progress.next == log_.last_index() + 1 && progress.match < log_.last_index();
-  while (progress.next <= log_.last_index() || (progress.is_probing && is_new)) {
+  while (progress.next <= log_.last_index()) {
     if (progress.is_probing && progress.has_probe_in_flight) return;
     if (progress.in_flight.size() >= options_.appends_in_flight_max) return;
     if (progress.in_flight.empty()) progress.last_progress = now;
@@ -116,6 +122,7 @@ void Core::send_appends(NodeId to, Instant now) {
     message.count = std::min(options_.append_entries_max, log_.last_index() - message.index);
     if (progress.is_probing) {
       progress.has_probe_in_flight = true;
+      progress.probe_last = message.index + message.count;
     } else {
       progress.next += message.count;
       progress.in_flight.push_back(message.index + message.count);

@@ -1,0 +1,426 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <random>
+#include <set>
+
+#include "raft/core/core.h"
+
+namespace predastore::raft {
+namespace {
+
+// One replica as a driver would run it, with a disk that loses what was not saved.
+struct Replica {
+  std::unique_ptr<Core> core;
+  HardState disk_state;
+  std::vector<Entry> disk_log;      // index 1..
+  struct Save {
+    std::uint64_t number;
+    std::optional<HardState> state;
+    std::vector<Entry> entries;
+  };
+  std::deque<Save> saves;
+  std::vector<Entry> memory_log;    // what the driver would find: stored and about to be
+  std::vector<Entry> applied;       // survives, as a state machine on disk would
+  std::set<std::uint64_t> reads;
+};
+
+// Three voters (or more), messages that are delayed, lost, doubled and reordered, crashes at any moment; after every step the
+// invariants of the thesis (figure 3.2) are looked at.
+class Cluster {
+ public:
+  Cluster(std::size_t voter_count, unsigned seed) : random_(seed) {
+    for (std::size_t i = 0; i < voter_count; ++i) voters_.push_back(NodeId{i + 1});
+    for (const NodeId id : voters_) start(id);
+  }
+
+  Replica& at(NodeId id) { return replicas_[id]; }
+  const std::vector<NodeId>& voters() const { return voters_; }
+
+  void start(NodeId id) {
+    Replica& replica = replicas_[id];
+    TermLog terms;
+    for (const Entry& entry : replica.disk_log) terms.append(entry.term);
+    CoreOptions options;
+    options.self = id;
+    options.voters = voters_;
+    options.election_timeout = 10ms;
+    options.heartbeat_interval = 2ms;
+    options.seed = random_();
+    options.append_entries_max = 2;
+    options.appends_in_flight_max = 2;
+    replica.memory_log = replica.disk_log;
+    replica.saves.clear();
+    replica.reads.clear();
+    replica.core = std::make_unique<Core>(options, StoredState{replica.disk_state, terms, replica.applied.size()}, now_);
+  }
+
+  // Loses what is not on disk, but for a random prefix of the saves that were under way.
+  void crash(NodeId id) {
+    Replica& replica = replicas_[id];
+    const std::size_t kept = replica.saves.empty() ? 0 : random_() % (replica.saves.size() + 1);
+    for (std::size_t i = 0; i < kept; ++i) store(replica, replica.saves[i]);
+    replica.core.reset();
+  }
+
+  void drain(NodeId id) {
+    Replica& replica = replicas_[id];
+    if (replica.core == nullptr) return;
+    Output output = replica.core->take_output();
+    if (!output.entries.empty()) {
+      replica.memory_log.resize(output.entries.front().index - 1);
+      replica.memory_log.insert(replica.memory_log.end(), output.entries.begin(), output.entries.end());
+    }
+    if (output.save_number != 0) replica.saves.push_back({output.save_number, output.hard_state, output.entries});
+    for (Message& message : output.messages) {
+      for (std::uint64_t i = 1; i <= message.count; ++i) message.entries.push_back(replica.memory_log.at(message.index + i - 1));
+      network_.push_back(std::move(message));
+    }
+    apply(id, replica, output.apply_index);
+    for (const ReleasedRead& read : output.reads) {
+      // Linearizable: everything that was committed anywhere when the read was asked for is covered.
+      ASSERT_GE(read.index, read_floor_.at(read.id)) << "a stale read";
+      replica.reads.erase(read.id);
+      ++released_reads;
+    }
+    for (const std::uint64_t read : output.refused_reads) replica.reads.erase(read);
+  }
+
+  void save_one(NodeId id) {
+    Replica& replica = replicas_[id];
+    if (replica.core == nullptr || replica.saves.empty()) return;
+    store(replica, replica.saves.front());
+    const std::uint64_t number = replica.saves.front().number;
+    replica.saves.pop_front();
+    replica.core->saved(number, now_);
+    drain(id);
+  }
+
+  void deliver(std::size_t position, bool is_kept) {
+    Message message = network_[position];
+    if (!is_kept) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
+    Replica& replica = replicas_[message.to];
+    if (replica.core == nullptr || cut_.contains(message.to) || cut_.contains(message.from)) return;
+    message.count = 0;
+    replica.core->receive(std::move(message), now_);
+    drain(replica.core == nullptr ? NodeId{} : to_of(replica));
+  }
+
+  void tick_all(Duration by) {
+    now_ += by;
+    for (const NodeId id : voters_) {
+      if (replicas_[id].core == nullptr) continue;
+      replicas_[id].core->tick(now_);
+      drain(id);
+    }
+  }
+
+  std::optional<NodeId> leader() {
+    std::optional<NodeId> found;
+    std::uint64_t term = 0;
+    for (const NodeId id : voters_) {
+      auto& core = replicas_[id].core;
+      if (core == nullptr || core->role() != ReplicaRole::leader || core->term() <= term) continue;
+      found = id;
+      term = core->term();
+    }
+    return found;
+  }
+
+  bool propose(NodeId id, std::string command) {
+    auto& core = replicas_[id].core;
+    const bool is_taken = core != nullptr && core->propose(std::move(command), now_).has_value();
+    if (is_taken) drain(id);
+    return is_taken;
+  }
+
+  void read(NodeId id) {
+    Replica& replica = replicas_[id];
+    if (replica.core == nullptr) return;
+    const std::uint64_t read_id = ++last_read_;
+    read_floor_[read_id] = committed_.size();
+    if (!replica.core->read(read_id, now_)) return;
+    replica.reads.insert(read_id);
+    drain(id);
+  }
+
+  // Everything is delivered and saved in order until nothing is left to do.
+  void settle(int rounds = 50) {
+    for (int round = 0; round < rounds; ++round) {
+      tick_all(1ms);
+      while (!network_.empty()) deliver(0, false);
+      for (const NodeId id : voters_) {
+        while (replicas_[id].core != nullptr && !replicas_[id].saves.empty()) save_one(id);
+      }
+    }
+  }
+
+  void check() {
+    std::map<std::uint64_t, NodeId> leaders = leaders_;
+    for (const NodeId id : voters_) {
+      const Replica& replica = replicas_[id];
+      if (replica.core == nullptr || replica.core->role() != ReplicaRole::leader) continue;
+      const auto [found, is_new] = leaders_.emplace(replica.core->term(), id);
+      ASSERT_EQ(found->second, id) << "two leaders in term " << replica.core->term();
+      if (!is_new) continue;
+      // Leader completeness: whoever begins a term has everything that was committed before.
+      for (const Entry& entry : committed_) {
+        ASSERT_GE(replica.memory_log.size(), entry.index);
+        ASSERT_EQ(replica.memory_log[entry.index - 1], entry) << "a leader without a committed entry";
+      }
+    }
+  }
+
+  std::size_t network_size() const { return network_.size(); }
+  void lose(std::size_t position) { network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position)); }
+  void cut(NodeId id) { cut_.insert(id); }
+  void heal() { cut_.clear(); }
+  const std::vector<Entry>& committed() const { return committed_; }
+  std::mt19937& random() { return random_; }
+  int released_reads = 0;
+
+ private:
+  NodeId to_of(const Replica& replica) {
+    for (const auto& [id, other] : replicas_) {
+      if (&other == &replica) return id;
+    }
+    return {};
+  }
+  void store(Replica& replica, const Replica::Save& save) {
+    if (save.state.has_value()) replica.disk_state = *save.state;
+    if (save.entries.empty()) return;
+    replica.disk_log.resize(save.entries.front().index - 1);
+    replica.disk_log.insert(replica.disk_log.end(), save.entries.begin(), save.entries.end());
+  }
+  void apply(NodeId id, Replica& replica, std::uint64_t index) {
+    while (replica.applied.size() < index) {
+      const Entry& entry = replica.memory_log.at(replica.applied.size());
+      ASSERT_LE(entry.index, replica.disk_log.size()) << "applied before it was stored, node " << id.value();
+      if (committed_.size() < entry.index) {
+        committed_.push_back(entry);
+      }
+      ASSERT_EQ(committed_[entry.index - 1], entry) << "two entries were applied at one index";
+      replica.applied.push_back(entry);
+    }
+  }
+
+  std::mt19937 random_;
+  Instant now_{};
+  std::vector<NodeId> voters_;
+  std::map<NodeId, Replica> replicas_;
+  std::vector<Message> network_;
+  std::set<NodeId> cut_;
+  std::vector<Entry> committed_;
+  std::map<std::uint64_t, NodeId> leaders_;
+  std::map<std::uint64_t, std::uint64_t> read_floor_;
+  std::uint64_t last_read_ = 0;
+};
+
+TEST(RaftCore, a_single_voter_leads_at_once_and_commits_when_stored) {
+  Cluster cluster(1, 1);
+  cluster.settle(2);
+  ASSERT_EQ(cluster.leader(), NodeId{1});
+  ASSERT_TRUE(cluster.propose(NodeId{1}, "a"));
+  EXPECT_EQ(cluster.committed().size(), 1u);   // the entry of the term; "a" is not stored yet
+  cluster.settle(1);
+  EXPECT_EQ(cluster.committed().size(), 2u);
+  cluster.read(NodeId{1});
+  EXPECT_EQ(cluster.released_reads, 1);
+}
+
+TEST(RaftCore, three_voters_elect_replicate_and_survive_the_leader) {
+  Cluster cluster(3, 2);
+  cluster.settle();
+  const auto first = cluster.leader();
+  ASSERT_TRUE(first.has_value());
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(cluster.propose(*first, std::to_string(i)));
+  cluster.settle();
+  EXPECT_EQ(cluster.committed().size(), 21u);
+  cluster.crash(*first);
+  cluster.settle(100);
+  const auto second = cluster.leader();
+  ASSERT_TRUE(second.has_value());
+  EXPECT_NE(second, first);
+  ASSERT_TRUE(cluster.propose(*second, "more"));
+  cluster.settle();
+  EXPECT_EQ(cluster.committed().size(), 23u);
+  cluster.start(*first);
+  cluster.settle();
+  EXPECT_EQ(cluster.at(*first).applied.size(), 23u);
+  cluster.check();
+}
+
+TEST(RaftCore, a_leader_that_is_cut_off_steps_down_and_answers_no_reads) {
+  Cluster cluster(3, 3);
+  cluster.settle();
+  const NodeId old = cluster.leader().value();
+  cluster.cut(old);
+  cluster.read(old);
+  cluster.settle(5);
+  EXPECT_EQ(cluster.released_reads, 0);
+  cluster.settle(100);
+  EXPECT_NE(cluster.at(old).core->role(), ReplicaRole::leader);
+  EXPECT_TRUE(cluster.at(old).reads.empty());
+  EXPECT_FALSE(cluster.propose(old, "lost"));
+  EXPECT_NE(cluster.leader(), old);
+}
+
+TEST(RaftCore, a_voter_that_was_away_does_not_disturb) {
+  Cluster cluster(3, 4);
+  cluster.settle();
+  const NodeId leader = cluster.leader().value();
+  const std::uint64_t term = cluster.at(leader).core->term();
+  const NodeId away = leader == NodeId{1} ? NodeId{2} : NodeId{1};
+  cluster.cut(away);
+  cluster.settle(200);
+  EXPECT_EQ(cluster.at(away).core->term(), term);   // pre-vote: no term was begun in vain
+  cluster.heal();
+  cluster.settle();
+  EXPECT_EQ(cluster.leader(), leader);
+  EXPECT_EQ(cluster.at(leader).core->term(), term);
+}
+
+TEST(RaftCore, a_vote_is_stored_before_it_is_told) {
+  Cluster cluster(3, 5);
+  CoreOptions options;
+  options.self = NodeId{1};
+  options.voters = cluster.voters();
+  Core core(options, {}, Instant{});
+  Message request;
+  request.kind = MessageKind::vote;
+  request.from = NodeId{2};
+  request.to = NodeId{1};
+  request.term = 7;
+  core.receive(request, Instant{});
+  Output output = core.take_output();
+  EXPECT_TRUE(output.messages.empty());
+  ASSERT_TRUE(output.hard_state.has_value());
+  EXPECT_EQ(output.hard_state->vote, NodeId{2});
+  core.saved(output.save_number, Instant{});
+  output = core.take_output();
+  ASSERT_EQ(output.messages.size(), 1u);
+  EXPECT_FALSE(output.messages[0].is_rejected);
+  request.from = NodeId{3};
+  core.receive(request, Instant{});
+  output = core.take_output();
+  ASSERT_EQ(output.messages.size(), 1u);
+  EXPECT_TRUE(output.messages[0].is_rejected);   // one vote a term
+}
+
+TEST(RaftCore, strangers_and_nonsense_are_ignored) {
+  CoreOptions options;
+  options.self = NodeId{1};
+  options.voters = {NodeId{1}, NodeId{2}, NodeId{3}};
+  std::mt19937 random(9);
+  for (int round = 0; round < 20000; ++round) {
+    Core core(options, {}, Instant{});
+    Message message;
+    message.kind = static_cast<MessageKind>(random() % 10);
+    message.from = NodeId{random() % 5};
+    message.to = NodeId{random() % 3};
+    message.term = random() % 4;
+    message.index = random() % 4;
+    message.index_term = random() % 4;
+    message.commit = random() % 1000;
+    message.hint = random() % 1000;
+    message.is_rejected = random() % 2 == 0;
+    if (random() % 2 == 0) message.entries.push_back({random() % 4, random() % 4, "x"});
+    core.receive(message, Instant{});
+    EXPECT_LE(core.commit_index(), core.log().last_index());
+  }
+}
+
+void run_random(std::size_t voter_count, unsigned seed, int steps) {
+  Cluster cluster(voter_count, seed);
+  std::mt19937& random = cluster.random();
+  int command = 0;
+  for (int step = 0; step < steps && !testing::Test::HasFatalFailure(); ++step) {
+    const NodeId some = cluster.voters()[random() % voter_count];
+    const auto choice = random() % 100;
+    if (choice < 45 && cluster.network_size() > 0) {
+      cluster.deliver(random() % std::min<std::size_t>(cluster.network_size(), 8), random() % 20 == 0);
+    } else if (choice < 50 && cluster.network_size() > 0) {
+      cluster.lose(random() % cluster.network_size());
+    } else if (choice < 70) {
+      cluster.save_one(some);
+    } else if (choice < 85) {
+      cluster.tick_all(std::chrono::microseconds(random() % 1500));
+    } else if (choice < 92) {
+      cluster.propose(some, std::to_string(++command));
+    } else if (choice < 96) {
+      cluster.read(some);
+    } else if (choice < 98) {
+      if (cluster.at(some).core == nullptr) {
+        cluster.start(some);
+      } else if (random() % 3 == 0) {
+        cluster.crash(some);
+      }
+    } else if (choice == 98) {
+      cluster.cut(some);
+    } else {
+      cluster.heal();
+    }
+    cluster.check();
+  }
+  // Liveness: when the faults stop, all agree and take commands again.
+  cluster.heal();
+  for (const NodeId id : cluster.voters()) {
+    if (cluster.at(id).core == nullptr) cluster.start(id);
+  }
+  cluster.settle(200);
+  const auto leader = cluster.leader();
+  ASSERT_TRUE(leader.has_value()) << "seed " << seed;
+  ASSERT_TRUE(cluster.propose(*leader, "last"));
+  cluster.settle(100);
+  ASSERT_FALSE(cluster.committed().empty());
+  EXPECT_EQ(cluster.committed().back().command, "last") << "seed " << seed;
+  for (const NodeId id : cluster.voters()) EXPECT_EQ(cluster.at(id).applied.size(), cluster.committed().size()) << "seed " << seed;
+}
+
+TEST(RaftCore, random_histories_of_three_voters_keep_the_invariants) {
+  for (unsigned seed = 1; seed <= 400 && !HasFatalFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    run_random(3, seed, 2500);
+  }
+}
+
+TEST(RaftCore, random_histories_of_five_voters_keep_the_invariants) {
+  for (unsigned seed = 1; seed <= 100 && !HasFatalFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    run_random(5, seed, 2500);
+  }
+}
+
+TEST(TermLog, random_operations_equal_a_vector) {
+  std::mt19937 random(3);
+  for (int round = 0; round < 200; ++round) {
+    TermLog log;
+    std::vector<std::uint64_t> model{0};
+    std::uint64_t base = 0;
+    for (int step = 0; step < 100; ++step) {
+      const auto choice = random() % 10;
+      if (choice < 7) {
+        model.push_back(model.back() + random() % 2);
+        log.append(model.back());
+      } else if (choice < 9 && log.last_index() > base) {
+        const std::uint64_t from = base + 1 + random() % (log.last_index() - base);
+        model.resize(from);
+        log.truncate_from(from);
+      } else {
+        base += random() % (log.last_index() - base + 1);
+        log.trim_to(base);
+      }
+      ASSERT_EQ(log.last_index(), model.size() - 1);
+      ASSERT_EQ(log.last_term(), model.back());
+      for (std::uint64_t i = base; i < model.size(); ++i) ASSERT_EQ(log.term_at(i), model[i]);
+      if (base > 0) {
+        ASSERT_EQ(log.term_at(base - 1), std::nullopt);
+      }
+      ASSERT_EQ(log.term_at(model.size()), std::nullopt);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace predastore::raft
