@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LINE_MAX, FILE_MAX, FUNCTION_MAX, BLOB_MAX = 140, 600, 70, 400_000
+LINE_MAX, FILE_MAX, FUNCTION_MAX, BLOB_MAX = 100, 600, 70, 400_000
 
 # rule: (pattern, folders in which it may stand, what to use)
 BANNED = {

@@ -9,13 +9,16 @@ namespace predastore::access {
 namespace {
 
 constexpr std::uint8_t kFormatVersion = 1;
-constexpr std::size_t kCacheEntriesMax = 4096;   // strangers' ids are cached as well: they must not fill the memory
+constexpr std::size_t kCacheEntriesMax =
+    4096;  // strangers' ids are cached as well: they must not fill the memory
 
 std::string setting_name(std::string_view id) { return "access_key/" + std::string(id); }
 
 std::string encode(const AccessKey& key) {
   Encoder encoder;
-  encoder.le(kFormatVersion).le(static_cast<std::uint8_t>(key.is_enabled ? 1 : 0)).string(key.secret.reveal());
+  encoder.le(kFormatVersion)
+      .le(static_cast<std::uint8_t>(key.is_enabled ? 1 : 0))
+      .string(key.secret.reveal());
   return std::move(encoder).take();
 }
 
@@ -34,7 +37,8 @@ Result<AccessKey> decode(std::string id, const std::string& value) {
 
 bool is_access_key_id(std::string_view id) {
   return id.size() >= 16 && id.size() <= 128 && std::ranges::all_of(id, [](char c) {
-           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+           return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                  c == '_';
          });
 }
 
@@ -51,15 +55,18 @@ Result<AccessKey> make_access_key() {
 AccessKeys::AccessKeys(Environment env, meta::MetaService& meta, Duration cache_for)
     : env_(env), meta_(meta), cache_for_(cache_for) {}
 
-Task<Result<std::optional<crypto::Secret>>> AccessKeys::secret_of(std::string access_key_id, Instant deadline) {
+Task<Result<std::optional<crypto::Secret>>> AccessKeys::secret_of(std::string access_key_id,
+                                                                  Instant deadline) {
   using Answer = std::optional<crypto::Secret>;
   if (!is_access_key_id(access_key_id)) co_return Answer{};
   const auto found = cache_.find(access_key_id);
-  if (found != cache_.end() && env_.clock.now() < found->second.expires) co_return Answer{found->second.secret};
+  if (found != cache_.end() && env_.clock.now() < found->second.expires)
+    co_return Answer{found->second.secret};
 
   // Counted from before the read: what the answer shows may be overtaken while it travels.
   const Instant expires = env_.clock.now() + cache_for_;
-  PREDA_CO_TRY(const std::optional<std::string> value, co_await meta_.get_setting(setting_name(access_key_id), deadline));
+  PREDA_CO_TRY(const std::optional<std::string> value,
+               co_await meta_.get_setting(setting_name(access_key_id), deadline));
   Answer secret;
   if (value.has_value()) {
     PREDA_CO_TRY(AccessKey key, decode(access_key_id, *value));
@@ -72,7 +79,8 @@ Task<Result<std::optional<crypto::Secret>>> AccessKeys::secret_of(std::string ac
 
 Task<Result<void>> AccessKeys::put(AccessKey key, Instant deadline) {
   if (!is_access_key_id(key.id)) {
-    co_return make_error(ErrorCode::InvalidArgument, "an access key id has 16 to 128 characters of A-Z a-z 0-9 _");
+    co_return make_error(ErrorCode::InvalidArgument,
+                         "an access key id has 16 to 128 characters of A-Z a-z 0-9 _");
   }
   if (key.secret.reveal().size() < 8 || key.secret.reveal().size() > 256) {
     co_return make_error(ErrorCode::InvalidArgument, "a secret access key has 8 to 256 characters");

@@ -7,10 +7,11 @@ namespace predastore {
 
 }  // namespace predastore
 
-// Bugs are not errors: a broken invariant stops the process, in release builds too, before it can write wrong bytes.
-#define PREDA_ASSERT(condition)                                                     \
-  do {                                                                              \
-    if (!(condition)) [[unlikely]] {                                                \
-      ::predastore::assertion_failed(#condition, __FILE__, __LINE__);               \
-    }                                                                               \
+// Bugs are not errors: a broken invariant stops the process, in release builds too, before it can
+// write wrong bytes.
+#define PREDA_ASSERT(condition)                                       \
+  do {                                                                \
+    if (!(condition)) [[unlikely]] {                                  \
+      ::predastore::assertion_failed(#condition, __FILE__, __LINE__); \
+    }                                                                 \
   } while (false)

@@ -38,7 +38,10 @@ TEST(Buffer, slices_share_the_memory_of_the_whole) {
 
 TEST(Codec, a_decoder_reads_what_the_encoder_wrote_and_never_past_the_end) {
   Encoder encoder;
-  encoder.le(std::uint16_t{0x1234}).be(std::uint32_t{0xA0B0C0D0}).string("key").le(~std::uint64_t{0});
+  encoder.le(std::uint16_t{0x1234})
+      .be(std::uint32_t{0xA0B0C0D0})
+      .string("key")
+      .le(~std::uint64_t{0});
   const std::string bytes = encoder.str();
   Decoder decoder{as_bytes(bytes)};
   EXPECT_EQ(decoder.le<std::uint16_t>(), 0x1234);
@@ -63,12 +66,14 @@ TEST(Text, hex_and_base64_of_rfc_4648_and_nothing_else) {
   EXPECT_EQ(*from_hex("01aB"), "\x01\xAB");
   EXPECT_FALSE(from_hex("0").has_value());
   EXPECT_FALSE(from_hex("0g").has_value());
-  const char* vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
+  const char* vectors[][2] = {
+      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}};
   for (auto& [plain, coded] : vectors) {
     EXPECT_EQ(to_base64(as_bytes(plain)), coded);
     EXPECT_EQ(*from_base64(coded), plain);
   }
-  for (const char* bad : {"Z", "Zg=", "Zh==", "Zg==Zg==", "Z===", "Zm9v\n", "=m9v"}) EXPECT_FALSE(from_base64(bad).has_value()) << bad;
+  for (const char* bad : {"Z", "Zg=", "Zh==", "Zg==Zg==", "Z===", "Zm9v\n", "=m9v"})
+    EXPECT_FALSE(from_base64(bad).has_value()) << bad;
 }
 
 }  // namespace

@@ -15,23 +15,28 @@ namespace predastore {
 using ByteSpan = std::span<const std::byte>;
 using MutableByteSpan = std::span<std::byte>;
 
-inline ByteSpan as_bytes(std::string_view text) { return std::as_bytes(std::span{text.data(), text.size()}); }
-inline std::string_view as_text(ByteSpan bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline ByteSpan as_bytes(std::string_view text) {
+  return std::as_bytes(std::span{text.data(), text.size()});
+}
+inline std::string_view as_text(ByteSpan bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 
-// An immutable, reference-counted slice of bytes: cheap to copy and to cut, safe to share between threads. The memory goes
-// back to where it came from (heap or pool) with the last slice.
+// An immutable, reference-counted slice of bytes: cheap to copy and to cut, safe to share between
+// threads. The memory goes back to where it came from (heap or pool) with the last slice.
 class Buffer {
  public:
   Buffer() = default;
   // Keeps `owner` alive for as long as any slice of these bytes lives.
-  Buffer(std::shared_ptr<const void> owner, ByteSpan bytes) : owner_(std::move(owner)), bytes_(bytes) {}
+  Buffer(std::shared_ptr<const void> owner, ByteSpan bytes)
+      : owner_(std::move(owner)), bytes_(bytes) {}
 
   static Buffer copy_of(ByteSpan bytes);
   static Buffer copy_of(std::string_view text) { return copy_of(as_bytes(text)); }
-  static Buffer take(std::string text);   // no copy
+  static Buffer take(std::string text);  // no copy
 
   ByteSpan bytes() const { return bytes_; }
-  operator ByteSpan() const { return bytes_; }   // NOLINT: a buffer is its bytes
+  operator ByteSpan() const { return bytes_; }  // NOLINT: a buffer is its bytes
   std::string_view text() const { return as_text(bytes_); }
   const std::byte* data() const { return bytes_.data(); }
   std::size_t size() const { return bytes_.size(); }
@@ -41,20 +46,24 @@ class Buffer {
     PREDA_ASSERT(offset_bytes <= size() && size_bytes <= size() - offset_bytes);
     return Buffer{owner_, bytes_.subspan(offset_bytes, size_bytes)};
   }
-  Buffer slice(std::size_t offset_bytes) const { return slice(offset_bytes, size() - offset_bytes); }
+  Buffer slice(std::size_t offset_bytes) const {
+    return slice(offset_bytes, size() - offset_bytes);
+  }
 
  private:
   std::shared_ptr<const void> owner_;
   ByteSpan bytes_;
 };
 
-// Uniquely owned memory that is being filled; freeze() turns it into a Buffer. Aligned to 4096 bytes when made by aligned().
+// Uniquely owned memory that is being filled; freeze() turns it into a Buffer. Aligned to 4096
+// bytes when made by aligned().
 class MutableBuffer {
  public:
   MutableBuffer() = default;
-  explicit MutableBuffer(std::size_t size_bytes);                        // heap, not zeroed
-  MutableBuffer(std::shared_ptr<void> owner, MutableByteSpan bytes) : owner_(std::move(owner)), bytes_(bytes) {}
-  static MutableBuffer aligned(std::size_t size_bytes);                  // heap, 4096-aligned, not zeroed
+  explicit MutableBuffer(std::size_t size_bytes);  // heap, not zeroed
+  MutableBuffer(std::shared_ptr<void> owner, MutableByteSpan bytes)
+      : owner_(std::move(owner)), bytes_(bytes) {}
+  static MutableBuffer aligned(std::size_t size_bytes);  // heap, 4096-aligned, not zeroed
   MutableBuffer(MutableBuffer&&) noexcept = default;
   MutableBuffer& operator=(MutableBuffer&&) noexcept = default;
 
@@ -78,7 +87,7 @@ class MutableBuffer {
 class BufferChain {
  public:
   BufferChain() = default;
-  BufferChain(Buffer buffer) { append(std::move(buffer)); }   // NOLINT: a chain of one
+  BufferChain(Buffer buffer) { append(std::move(buffer)); }  // NOLINT: a chain of one
 
   void append(Buffer buffer) {
     size_bytes_ += buffer.size();
@@ -90,7 +99,7 @@ class BufferChain {
   std::size_t size() const { return size_bytes_; }
   bool empty() const { return size_bytes_ == 0; }
   const std::vector<Buffer>& buffers() const { return buffers_; }
-  Buffer flatten() const;   // one buffer; copies unless there is at most one
+  Buffer flatten() const;  // one buffer; copies unless there is at most one
 
  private:
   std::vector<Buffer> buffers_;

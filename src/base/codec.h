@@ -10,25 +10,27 @@
 
 namespace predastore {
 
-// Writes fixed-size little-endian numbers, bytes and length-prefixed strings, one after the other, into a growing string.
-// Records that must order by key use the big-endian twin.
+// Writes fixed-size little-endian numbers, bytes and length-prefixed strings, one after the other,
+// into a growing string. Records that must order by key use the big-endian twin.
 class Encoder {
  public:
   template <std::unsigned_integral T>
   Encoder& le(T value) {
-    for (std::size_t i = 0; i < sizeof(T); ++i) out_.push_back(static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i)));
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      out_.push_back(static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i)));
     return *this;
   }
   template <std::unsigned_integral T>
   Encoder& be(T value) {
-    for (std::size_t i = sizeof(T); i-- > 0;) out_.push_back(static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i)));
+    for (std::size_t i = sizeof(T); i-- > 0;)
+      out_.push_back(static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * i)));
     return *this;
   }
   Encoder& raw(ByteSpan bytes) {
     out_.append(as_text(bytes));
     return *this;
   }
-  Encoder& string(std::string_view text) {   // u32 length, then the bytes
+  Encoder& string(std::string_view text) {  // u32 length, then the bytes
     le(static_cast<std::uint32_t>(text.size()));
     out_.append(text);
     return *this;
@@ -41,8 +43,9 @@ class Encoder {
   std::string out_;
 };
 
-// Reads what Encoder wrote, without believing any of it: after the first read past the end every read gives zero and ok() is
-// false, so that a decoder checks once, at the end, and never allocates from a length it has not compared with what is there.
+// Reads what Encoder wrote, without believing any of it: after the first read past the end every
+// read gives zero and ok() is false, so that a decoder checks once, at the end, and never allocates
+// from a length it has not compared with what is there.
 class Decoder {
  public:
   explicit Decoder(ByteSpan bytes) : rest_(bytes) {}
@@ -51,7 +54,8 @@ class Decoder {
   T le() {
     ByteSpan bytes = raw(sizeof(T));
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < bytes.size(); ++i) value |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      value |= static_cast<std::uint64_t>(bytes[i]) << (8 * i);
     return static_cast<T>(value);
   }
   template <std::unsigned_integral T>
@@ -73,7 +77,9 @@ class Decoder {
   std::string_view string() { return as_text(raw(le<std::uint32_t>())); }
 
   bool ok() const { return ok_; }
-  bool finished() const { return ok_ && rest_.empty(); }   // everything was there and nothing is left
+  bool finished() const {
+    return ok_ && rest_.empty();
+  }  // everything was there and nothing is left
   std::size_t remaining() const { return rest_.size(); }
   ByteSpan rest() const { return rest_; }
 

@@ -31,5 +31,7 @@ constexpr Strong<T, Tag> next(Strong<T, Tag> current) {
 
 template <class T, class Tag>
 struct std::hash<predastore::Strong<T, Tag>> {
-  std::size_t operator()(const predastore::Strong<T, Tag>& strong) const noexcept { return std::hash<T>{}(strong.value()); }
+  std::size_t operator()(const predastore::Strong<T, Tag>& strong) const noexcept {
+    return std::hash<T>{}(strong.value());
+  }
 };

@@ -5,7 +5,8 @@
 namespace predastore {
 namespace {
 
-constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kBase64 =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -46,8 +47,10 @@ std::string to_base64(ByteSpan bytes) {
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::size_t count = bytes.size() - i < 3 ? bytes.size() - i : 3;
     unsigned group = 0;
-    for (std::size_t j = 0; j < 3; ++j) group = group << 8 | (j < count ? static_cast<unsigned>(bytes[i + j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j) text.push_back(j <= count ? kBase64[group >> (18 - 6 * j) & 63] : '=');
+    for (std::size_t j = 0; j < 3; ++j)
+      group = group << 8 | (j < count ? static_cast<unsigned>(bytes[i + j]) : 0U);
+    for (std::size_t j = 0; j < 4; ++j)
+      text.push_back(j <= count ? kBase64[group >> (18 - 6 * j) & 63] : '=');
   }
   return text;
 }
@@ -71,7 +74,8 @@ std::optional<std::string> from_base64(std::string_view text) {
       group = group << 6 | static_cast<unsigned>(value);
     }
     if (padding > 0 && (group & ((1U << (8 * padding)) - 1)) != 0) return std::nullopt;
-    for (std::size_t j = 0; j < 3 - padding; ++j) bytes.push_back(static_cast<char>(group >> (16 - 8 * j) & 255));
+    for (std::size_t j = 0; j < 3 - padding; ++j)
+      bytes.push_back(static_cast<char>(group >> (16 - 8 * j) & 255));
   }
   return bytes;
 }

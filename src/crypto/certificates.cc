@@ -80,7 +80,7 @@ Result<KeyPtr> read_key(std::string_view pem) {
 bool set_serial(X509* cert) {
   std::array<unsigned char, 16> bytes{};
   if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) return false;
-  bytes[0] = static_cast<unsigned char>((bytes[0] & 0x7F) | 0x40);   // positive, and never zero
+  bytes[0] = static_cast<unsigned char>((bytes[0] & 0x7F) | 0x40);  // positive, and never zero
   NumberPtr number{BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr)};
   return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert)) != nullptr;
 }
@@ -103,7 +103,8 @@ Result<CertPtr> new_certificate(EVP_PKEY* key, const std::string& common_name) {
     return openssl_error("making a certificate");
   }
   const auto* text = reinterpret_cast<const unsigned char*>(common_name.c_str());
-  if (X509_NAME_add_entry_by_txt(X509_get_subject_name(cert.get()), "CN", MBSTRING_UTF8, text, -1, -1, 0) != 1) {
+  if (X509_NAME_add_entry_by_txt(X509_get_subject_name(cert.get()), "CN", MBSTRING_UTF8, text, -1,
+                                 -1, 0) != 1) {
     return openssl_error("naming a certificate");
   }
   return cert;
@@ -116,10 +117,13 @@ bool is_address(const std::string& host) {
   return address != nullptr;
 }
 
-// Only what a host name or an address is made of, so that nothing can slip another entry into the list of names.
+// Only what a host name or an address is made of, so that nothing can slip another entry into the
+// list of names.
 bool is_plain_host(const std::string& host) {
   return !host.empty() && host.size() <= 253 &&
-         host.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:") == std::string::npos;
+         host.find_first_not_of(
+             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:") ==
+             std::string::npos;
 }
 
 }  // namespace
@@ -132,17 +136,20 @@ Result<CertificateAuthority> CertificateAuthority::create(const ClusterId& clust
   if (X509_set_issuer_name(raw, X509_get_subject_name(raw)) != 1 ||
       !add_extension(raw, raw, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
       !add_extension(raw, raw, NID_key_usage, "critical,keyCertSign,cRLSign") ||
-      !add_extension(raw, raw, NID_subject_key_identifier, "hash") || X509_sign(raw, key.get(), EVP_sha256()) == 0) {
+      !add_extension(raw, raw, NID_subject_key_identifier, "hash") ||
+      X509_sign(raw, key.get(), EVP_sha256()) == 0) {
     return openssl_error("making the cluster's certificate authority");
   }
   PREDA_TRY(CertificatePair pair, to_pem(raw, key.get()));
   return CertificateAuthority{std::move(pair)};
 }
 
-Result<CertificateAuthority> CertificateAuthority::load(std::string_view cert_pem, std::string_view key_pem) {
+Result<CertificateAuthority> CertificateAuthority::load(std::string_view cert_pem,
+                                                        std::string_view key_pem) {
   PREDA_TRY(CertPtr cert, read_cert(cert_pem));
   PREDA_TRY(KeyPtr key, read_key(key_pem));
-  if (X509_check_ca(cert.get()) != 1) return make_error(ErrorCode::InvalidArgument, "the certificate is not one of an authority");
+  if (X509_check_ca(cert.get()) != 1)
+    return make_error(ErrorCode::InvalidArgument, "the certificate is not one of an authority");
   if (X509_check_private_key(cert.get(), key.get()) != 1) {
     ERR_clear_error();
     return make_error(ErrorCode::InvalidArgument, "the key does not belong to the certificate");
@@ -150,10 +157,12 @@ Result<CertificateAuthority> CertificateAuthority::load(std::string_view cert_pe
   return CertificateAuthority{CertificatePair{std::string{cert_pem}, std::string{key_pem}}};
 }
 
-Result<CertificatePair> CertificateAuthority::issue(NodeId node, const std::vector<std::string>& hosts) const {
+Result<CertificatePair> CertificateAuthority::issue(NodeId node,
+                                                    const std::vector<std::string>& hosts) const {
   std::string names = "URI:" + node_uri(node);
   for (const std::string& host : hosts) {
-    if (!is_plain_host(host)) return make_error(ErrorCode::InvalidArgument, "not a host name or address: " + host);
+    if (!is_plain_host(host))
+      return make_error(ErrorCode::InvalidArgument, "not a host name or address: " + host);
     names += (is_address(host) ? ",IP:" : ",DNS:") + host;
   }
   PREDA_TRY(CertPtr authority, read_cert(pair_.cert_pem));
@@ -184,7 +193,8 @@ Result<NodeId> node_of_uri(std::string_view uri) {
   std::uint64_t value = 0;
   for (char c : uri.substr(kUriPrefix.size())) {
     const bool digit = c >= '0' && c <= '9';
-    if (!digit && !(c >= 'a' && c <= 'f')) return make_error(ErrorCode::InvalidArgument, "not a node's name");
+    if (!digit && !(c >= 'a' && c <= 'f'))
+      return make_error(ErrorCode::InvalidArgument, "not a node's name");
     value = value << 4 | static_cast<std::uint64_t>(digit ? c - '0' : c - 'a' + 10);
   }
   return NodeId{value};
@@ -192,7 +202,8 @@ Result<NodeId> node_of_uri(std::string_view uri) {
 
 Result<NodeId> node_of_certificate(std::string_view cert_pem) {
   PREDA_TRY(CertPtr cert, read_cert(cert_pem));
-  NamesPtr names{static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert.get(), NID_subject_alt_name, nullptr, nullptr))};
+  NamesPtr names{static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(cert.get(), NID_subject_alt_name, nullptr, nullptr))};
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI) continue;

@@ -16,9 +16,10 @@ struct CertificatePair {
   std::string key_pem;
 };
 
-// The certificate authority of one cluster: ECDSA P-256, common name `predastore-<cluster id in hex>`. Its certificates carry the
-// node's id as CN `node-<16 hex digits>` and as URI `predastore:node:<16 hex digits>`. They begin in 2020 and do not expire:
-// a member leaves by being recorded as departed, not by a clock.
+// The certificate authority of one cluster: ECDSA P-256, common name `predastore-<cluster id in
+// hex>`. Its certificates carry the node's id as CN `node-<16 hex digits>` and as URI
+// `predastore:node:<16 hex digits>`. They begin in 2020 and do not expire: a member leaves by being
+// recorded as departed, not by a clock.
 class CertificateAuthority {
  public:
   static Result<CertificateAuthority> create(const ClusterId& cluster_id);
@@ -34,8 +35,8 @@ class CertificateAuthority {
   CertificatePair pair_;
 };
 
-std::string node_uri(NodeId node);                      // predastore:node:<hex>
-Result<NodeId> node_of_uri(std::string_view uri);       // strict: exactly what node_uri makes
+std::string node_uri(NodeId node);                 // predastore:node:<hex>
+Result<NodeId> node_of_uri(std::string_view uri);  // strict: exactly what node_uri makes
 Result<NodeId> node_of_certificate(std::string_view cert_pem);
 
 }  // namespace predastore::crypto

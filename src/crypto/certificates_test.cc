@@ -62,7 +62,7 @@ TEST(Secret, RandomTextIsAlphanumericAndFresh) {
   EXPECT_FALSE(*a == *b);
   for (char c : a->reveal()) EXPECT_TRUE(std::isalnum(static_cast<unsigned char>(c)));
   Secret moved = std::move(*a);
-  EXPECT_TRUE(a->empty());   // NOLINT: wiped on purpose
+  EXPECT_TRUE(a->empty());  // NOLINT: wiped on purpose
   EXPECT_EQ(moved.reveal().size(), 40U);
 }
 

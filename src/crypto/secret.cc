@@ -7,7 +7,8 @@
 
 namespace predastore::crypto {
 namespace {
-constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 }
 
 void Secret::wipe() noexcept {
@@ -36,14 +37,17 @@ Secret& Secret::operator=(Secret&& other) noexcept {
 }
 
 bool operator==(const Secret& a, const Secret& b) {
-  return a.text_.size() == b.text_.size() && CRYPTO_memcmp(a.text_.data(), b.text_.data(), a.text_.size()) == 0;
+  return a.text_.size() == b.text_.size() &&
+         CRYPTO_memcmp(a.text_.data(), b.text_.data(), a.text_.size()) == 0;
 }
 
 Result<Secret> random_secret_text(std::size_t length) {
   std::string text;
   text.reserve(length);
   std::array<unsigned char, 64> drawn{};
-  constexpr unsigned kLimit = 256 / kAlphabet.size() * kAlphabet.size();   // above it the remainder would favour the first letters
+  constexpr unsigned kLimit =
+      256 / kAlphabet.size() *
+      kAlphabet.size();  // above it the remainder would favour the first letters
   while (text.size() < length) {
     if (RAND_bytes(drawn.data(), static_cast<int>(drawn.size())) != 1) {
       return make_error(ErrorCode::Internal, "the system gives no random bytes");

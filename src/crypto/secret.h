@@ -9,8 +9,8 @@
 
 namespace predastore::crypto {
 
-// Text that must not reach a log: it has no formatter and no operator<<, and is wiped when it is destroyed. Whoever needs the
-// bytes says so with reveal().
+// Text that must not reach a log: it has no formatter and no operator<<, and is wiped when it is
+// destroyed. Whoever needs the bytes says so with reveal().
 class Secret {
  public:
   Secret() = default;
@@ -23,7 +23,7 @@ class Secret {
 
   std::string_view reveal() const { return text_; }
   bool empty() const { return text_.empty(); }
-  friend bool operator==(const Secret& a, const Secret& b);   // in constant time for equal lengths
+  friend bool operator==(const Secret& a, const Secret& b);  // in constant time for equal lengths
 
  private:
   void wipe() noexcept;

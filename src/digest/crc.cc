@@ -19,7 +19,7 @@ constexpr std::uint64_t kCrc64NvmePolynomial = 0x9a6c9329ac4bc9b5u;
 // a(x)·b(x) modulo the polynomial.
 template <class T>
 constexpr T multiply(T polynomial, T a, T b) {
-  constexpr T kOne = T{1} << (std::numeric_limits<T>::digits - 1);   // x^0
+  constexpr T kOne = T{1} << (std::numeric_limits<T>::digits - 1);  // x^0
   T product = 0;
   for (T bit = kOne; bit != 0; bit >>= 1) {
     if (a & bit) product ^= b;
@@ -33,7 +33,7 @@ template <class T>
 constexpr T power_of_bytes(T polynomial, std::uint64_t size_bytes) {
   constexpr T kOne = T{1} << (std::numeric_limits<T>::digits - 1);
   T result = kOne;
-  T square = kOne >> 8;   // x^8
+  T square = kOne >> 8;  // x^8
   for (; size_bytes != 0; size_bytes >>= 1) {
     if (size_bytes & 1) result = multiply(polynomial, result, square);
     square = multiply(polynomial, square, square);
@@ -46,8 +46,8 @@ T combine(T polynomial, T a, T b, std::uint64_t b_size_bytes) {
   return multiply(polynomial, power_of_bytes(polynomial, b_size_bytes), a) ^ b;
 }
 
-// Slicing by 8: table[k][byte] is the remainder of that byte with k zero bytes after it. Debian 12's ISA-L (2.30) has no
-// CRC64NVME; 2.31 has.
+// Slicing by 8: table[k][byte] is the remainder of that byte with k zero bytes after it. Debian
+// 12's ISA-L (2.30) has no CRC64NVME; 2.31 has.
 constexpr std::size_t kSlices = 8;
 using Tables = std::array<std::array<std::uint64_t, 256>, kSlices>;
 
@@ -55,7 +55,8 @@ constexpr Tables make_tables() {
   Tables tables{};
   for (std::uint64_t byte = 0; byte < 256; ++byte) {
     std::uint64_t value = byte;
-    for (int bit = 0; bit < 8; ++bit) value = (value & 1) ? (value >> 1) ^ kCrc64NvmePolynomial : value >> 1;
+    for (int bit = 0; bit < 8; ++bit)
+      value = (value & 1) ? (value >> 1) ^ kCrc64NvmePolynomial : value >> 1;
     tables[0][byte] = value;
   }
   for (std::size_t slice = 1; slice < kSlices; ++slice) {
@@ -70,17 +71,23 @@ constexpr Tables kTables = make_tables();
 
 static_assert(std::endian::native == std::endian::little);
 
-const unsigned char* raw(ByteSpan bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* raw(ByteSpan bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 }  // namespace
 
-std::uint32_t crc32(ByteSpan bytes, std::uint32_t so_far) { return ::crc32_gzip_refl(so_far, raw(bytes), bytes.size()); }
+std::uint32_t crc32(ByteSpan bytes, std::uint32_t so_far) {
+  return ::crc32_gzip_refl(so_far, raw(bytes), bytes.size());
+}
 
 std::uint32_t crc32c(ByteSpan bytes, std::uint32_t so_far) {
   std::uint32_t state = ~so_far;
   while (!bytes.empty()) {
-    const std::size_t size_bytes = std::min<std::size_t>(bytes.size(), 1u << 30);   // ISA-L takes an int
-    state = ::crc32_iscsi(const_cast<unsigned char*>(raw(bytes)), static_cast<int>(size_bytes), state);   // NOLINT: it only reads
+    const std::size_t size_bytes =
+        std::min<std::size_t>(bytes.size(), 1u << 30);  // ISA-L takes an int
+    state = ::crc32_iscsi(const_cast<unsigned char*>(raw(bytes)), static_cast<int>(size_bytes),
+                          state);  // NOLINT: it only reads
     bytes = bytes.subspan(size_bytes);
   }
   return ~state;
@@ -92,11 +99,14 @@ std::uint64_t crc64nvme(ByteSpan bytes, std::uint64_t so_far) {
     std::uint64_t word = 0;
     std::memcpy(&word, bytes.data(), sizeof(word));
     word ^= state;
-    state = kTables[7][word & 0xff] ^ kTables[6][(word >> 8) & 0xff] ^ kTables[5][(word >> 16) & 0xff] ^ kTables[4][(word >> 24) & 0xff] ^
-            kTables[3][(word >> 32) & 0xff] ^ kTables[2][(word >> 40) & 0xff] ^ kTables[1][(word >> 48) & 0xff] ^ kTables[0][word >> 56];
+    state = kTables[7][word & 0xff] ^ kTables[6][(word >> 8) & 0xff] ^
+            kTables[5][(word >> 16) & 0xff] ^ kTables[4][(word >> 24) & 0xff] ^
+            kTables[3][(word >> 32) & 0xff] ^ kTables[2][(word >> 40) & 0xff] ^
+            kTables[1][(word >> 48) & 0xff] ^ kTables[0][word >> 56];
     bytes = bytes.subspan(kSlices);
   }
-  for (const std::byte byte : bytes) state = kTables[0][(state ^ static_cast<std::uint64_t>(byte)) & 0xff] ^ (state >> 8);
+  for (const std::byte byte : bytes)
+    state = kTables[0][(state ^ static_cast<std::uint64_t>(byte)) & 0xff] ^ (state >> 8);
   return ~state;
 }
 

@@ -9,7 +9,7 @@
 namespace predastore::digest {
 namespace {
 
-constexpr std::string_view kCheck = "123456789";   // the catalogue's check input
+constexpr std::string_view kCheck = "123456789";  // the catalogue's check input
 
 std::string hex(std::string_view raw) { return to_hex(as_bytes(raw)); }
 
@@ -31,7 +31,8 @@ TEST(Crc, check_values_are_those_of_the_catalogue) {
 
 TEST(Crc, pieces_and_combination_equal_the_whole) {
   const std::string bytes = random_bytes(1003);
-  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{8}, std::size_t{500}, bytes.size()}) {
+  for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{8},
+                                std::size_t{500}, bytes.size()}) {
     const ByteSpan whole = as_bytes(bytes), a = whole.first(cut), b = whole.subspan(cut);
     EXPECT_EQ(crc32(b, crc32(a)), crc32(whole));
     EXPECT_EQ(crc32c(b, crc32c(a)), crc32c(whole));

@@ -11,7 +11,8 @@ namespace predastore::digest {
 
 enum class HashKind { md5, sha1, sha256 };
 
-// A hash of bytes that come piece by piece. finish() gives the raw bytes and begins anew. One thread at a time.
+// A hash of bytes that come piece by piece. finish() gives the raw bytes and begins anew. One
+// thread at a time.
 class Hash {
  public:
   explicit Hash(HashKind kind);
@@ -47,7 +48,9 @@ std::string hmac_sha256(ByteSpan key, ByteSpan bytes);
 inline std::string md5(std::string_view text) { return md5(as_bytes(text)); }
 inline std::string sha1(std::string_view text) { return sha1(as_bytes(text)); }
 inline std::string sha256(std::string_view text) { return sha256(as_bytes(text)); }
-inline std::string hmac_sha256(std::string_view key, std::string_view text) { return hmac_sha256(as_bytes(key), as_bytes(text)); }
+inline std::string hmac_sha256(std::string_view key, std::string_view text) {
+  return hmac_sha256(as_bytes(key), as_bytes(text));
+}
 
 // For secrets and signatures: how long it takes tells nothing but the lengths.
 bool constant_time_equal(std::string_view a, std::string_view b);

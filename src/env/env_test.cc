@@ -56,7 +56,9 @@ TEST_F(EnvTest, a_timer_may_cancel_and_make_timers) {
   EXPECT_EQ(count, 1);
 }
 
-Task<void> wait_for(Signal& signal, Instant deadline, std::string& log) { log += co_await signal.wait_until(deadline) ? "n" : "t"; }
+Task<void> wait_for(Signal& signal, Instant deadline, std::string& log) {
+  log += co_await signal.wait_until(deadline) ? "n" : "t";
+}
 
 TEST_F(EnvTest, a_signal_wakes_by_notice_or_deadline) {
   std::string log;
@@ -73,7 +75,8 @@ TEST_F(EnvTest, a_signal_wakes_by_notice_or_deadline) {
   EXPECT_FALSE(signal.has_waiters());
 }
 
-Task<Result<void>> take(Semaphore& semaphore, std::uint64_t count, Instant deadline, std::string& log, char name) {
+Task<Result<void>> take(Semaphore& semaphore, std::uint64_t count, Instant deadline,
+                        std::string& log, char name) {
   PREDA_CO_CHECK(co_await semaphore.acquire(count, deadline));
   log += name;
   co_return Result<void>{};
@@ -86,7 +89,7 @@ TEST_F(EnvTest, a_semaphore_is_first_come_first_served) {
   TaskGroup group(host_.loop.executor(), clock_);
   group.spawn(take(semaphore, 9, kNever, log, 'a'));
   run(sleep_for(clock_, 1ms));
-  group.spawn(take(semaphore, 1, kNever, log, 'b'));   // would fit, but must not overtake
+  group.spawn(take(semaphore, 1, kNever, log, 'b'));  // would fit, but must not overtake
   run(sleep_for(clock_, 1ms));
   EXPECT_EQ(log, "");
   EXPECT_FALSE(semaphore.try_acquire(1));
@@ -118,9 +121,11 @@ TEST_F(EnvTest, blocking_work_runs_elsewhere_and_comes_back) {
 
 TEST_F(EnvTest, files_are_written_read_and_cut) {
   auto use = [](FileSystem& files, std::string name) -> Task<Result<std::string>> {
-    PREDA_CO_TRY(auto file, co_await files.open(name, FileMode{.write = true, .create = true, .exclusive = true}));
+    PREDA_CO_TRY(auto file, co_await files.open(
+                                name, FileMode{.write = true, .create = true, .exclusive = true}));
     BufferChain chain;
-    for (int i = 0; i < 1500; ++i) chain.append(Buffer::copy_of(std::to_string(i % 10)));   // more than one pwritev takes
+    for (int i = 0; i < 1500; ++i)
+      chain.append(Buffer::copy_of(std::to_string(i % 10)));  // more than one pwritev takes
     PREDA_CO_CHECK(co_await file->preallocate(1 << 20));
     PREDA_CO_CHECK(co_await file->write(5, chain));
     PREDA_CO_CHECK(co_await file->sync());
@@ -129,17 +134,22 @@ TEST_F(EnvTest, files_are_written_read_and_cut) {
     PREDA_CO_TRY(const Buffer middle, co_await file->read(5, 12));
     PREDA_CO_TRY(const Buffer end, co_await file->read(998, 1u << 30));
     PREDA_CO_TRY(const Buffer past, co_await file->read(5000, 10));
-    co_return std::to_string(size_bytes) + " " + std::string(middle.text()) + " " + std::string(end.text()) + " " + std::to_string(past.size());
+    co_return std::to_string(size_bytes) + " " + std::string(middle.text()) + " " +
+        std::string(end.text()) + " " + std::to_string(past.size());
   };
   EXPECT_EQ(run(use(host_.files, path("a"))).value(), "1000 012345678901 34 0");
-  EXPECT_EQ(run(host_.files.open(path("a"), FileMode{.write = true, .create = true, .exclusive = true})).error().code,
-            ErrorCode::AlreadyExists);
+  EXPECT_EQ(
+      run(host_.files.open(path("a"), FileMode{.write = true, .create = true, .exclusive = true}))
+          .error()
+          .code,
+      ErrorCode::AlreadyExists);
   EXPECT_EQ(run(host_.files.open(path("b"), FileMode{})).error().code, ErrorCode::NotFound);
 }
 
 TEST_F(EnvTest, direct_files_take_aligned_writes_and_any_read) {
   auto use = [](FileSystem& files, std::string name) -> Task<Result<Buffer>> {
-    PREDA_CO_TRY(auto file, co_await files.open(name, FileMode{.write = true, .create = true, .direct = true}));
+    PREDA_CO_TRY(auto file, co_await files.open(
+                                name, FileMode{.write = true, .create = true, .direct = true}));
     MutableBuffer block = MutableBuffer::aligned(8192);
     for (std::size_t i = 0; i < block.size(); ++i) block.data()[i] = static_cast<std::byte>(i);
     PREDA_CO_CHECK(co_await file->write(4096, BufferChain{std::move(block).freeze()}));
@@ -154,12 +164,13 @@ TEST_F(EnvTest, directories_are_made_listed_and_removed) {
   ASSERT_TRUE(run(files.create_directories(path("x/y/z"))).has_value());
   ASSERT_TRUE(run(files.create_directories(path("x/y/z"))).has_value());
   ASSERT_TRUE(run(write_file_durably(files, path("x/b"), Buffer::copy_of("1"))).has_value());
-  ASSERT_TRUE(run(write_file_durably(files, path("x/a"), Buffer::copy_of("old and long"))).has_value());
+  ASSERT_TRUE(
+      run(write_file_durably(files, path("x/a"), Buffer::copy_of("old and long"))).has_value());
   ASSERT_TRUE(run(write_file_durably(files, path("x/a"), Buffer::copy_of("new"))).has_value());
   EXPECT_EQ(run(files.list(path("x"))).value(), (std::vector<std::string>{"a", "b", "y"}));
   EXPECT_EQ(run(read_file(files, path("x/a"), 100)).value().text(), "new");
   EXPECT_EQ(run(read_file(files, path("x/a"), 2)).error().code, ErrorCode::InvalidArgument);
-  EXPECT_FALSE(run(files.remove(path("x"))).has_value());   // not empty
+  EXPECT_FALSE(run(files.remove(path("x"))).has_value());  // not empty
   ASSERT_TRUE(run(files.rename(path("x/a"), path("x/b"))).has_value());
   EXPECT_EQ(run(files.list(path("x"))).value(), (std::vector<std::string>{"b", "y"}));
   ASSERT_TRUE(run(files.remove_tree(path("x"))).has_value());

@@ -35,13 +35,15 @@ Task<void> run_blocking_void(Blocking& blocking, std::function<void()> work) {
     auto held = std::make_shared<asio::any_completion_handler<void()>>(std::move(handler));
     blocking.submit(executor, std::move(work), [held] { std::move (*held)(); });
   };
-  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate, asio::use_awaitable);
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(initiate,
+                                                                       asio::use_awaitable);
 }
 
 Task<Result<Buffer>> read_file(FileSystem& files, std::string path, std::size_t limit_bytes) {
   PREDA_CO_TRY(auto file, co_await files.open(path, FileMode{}));
   PREDA_CO_TRY(std::uint64_t size_bytes, co_await file->size_bytes());
-  if (size_bytes > limit_bytes) co_return make_error(ErrorCode::InvalidArgument, path + " is larger than expected");
+  if (size_bytes > limit_bytes)
+    co_return make_error(ErrorCode::InvalidArgument, path + " is larger than expected");
   co_return co_await file->read(0, static_cast<std::size_t>(size_bytes));
 }
 
@@ -55,7 +57,8 @@ Task<Result<void>> write_file_durably(FileSystem& files, std::string path, Buffe
   }
   PREDA_CO_CHECK(co_await files.rename(fresh, path));
   const std::size_t slash = path.rfind('/');
-  // Named first: gcc 12 destroys a temporary of a conditional operator twice inside a co_await expression.
+  // Named first: gcc 12 destroys a temporary of a conditional operator twice inside a co_await
+  // expression.
   std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
   co_return co_await files.sync_directory(std::move(directory));
 }

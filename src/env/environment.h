@@ -8,8 +8,9 @@
 
 namespace predastore {
 
-// The outside world of one node, handed to everything that needs it. All of it outlives whoever holds this.
-// There is one loop a node for now: `executor` is it, and whatever takes an Environment runs on it.
+// The outside world of one node, handed to everything that needs it. All of it outlives whoever
+// holds this. There is one loop a node for now: `executor` is it, and whatever takes an Environment
+// runs on it.
 struct Environment {
   Executor executor;
   Clock& clock;

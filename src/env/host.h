@@ -10,9 +10,12 @@ namespace predastore {
 
 // This machine, as an Environment: one loop, which the caller runs, and threads for blocking work.
 struct ProductionHost {
-  explicit ProductionHost(std::size_t blocking_threads = 8) : blocking(blocking_threads), files(blocking) {}
+  explicit ProductionHost(std::size_t blocking_threads = 8)
+      : blocking(blocking_threads), files(blocking) {}
 
-  Environment environment() { return Environment{loop.executor(), loop.clock(), random, files, blocking}; }
+  Environment environment() {
+    return Environment{loop.executor(), loop.clock(), random, files, blocking};
+  }
 
   Loop loop;
   SystemRandom random;

@@ -8,7 +8,8 @@ namespace asio = boost::asio;
 namespace {
 
 std::chrono::steady_clock::time_point to_steady(Instant instant) {
-  return std::chrono::steady_clock::time_point(std::chrono::duration_cast<std::chrono::steady_clock::duration>(instant.time_since_epoch()));
+  return std::chrono::steady_clock::time_point(
+      std::chrono::duration_cast<std::chrono::steady_clock::duration>(instant.time_since_epoch()));
 }
 
 }  // namespace
@@ -22,7 +23,9 @@ LoopClock::LoopClock(asio::io_context& io) : timer_(std::make_unique<SystemTimer
 
 LoopClock::~LoopClock() = default;
 
-Instant LoopClock::now() const { return Instant(std::chrono::steady_clock::now().time_since_epoch()); }
+Instant LoopClock::now() const {
+  return Instant(std::chrono::steady_clock::now().time_since_epoch());
+}
 
 WallTime LoopClock::wall_now() const {
   return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());

@@ -33,14 +33,14 @@ class LoopClock final : public Clock {
   void run_due();
 
   std::unique_ptr<SystemTimer> timer_;
-  Timers timers_;                                    // by time, then in the order of the calls
+  Timers timers_;  // by time, then in the order of the calls
   std::unordered_map<TimerId, Instant> when_;
   TimerId next_id_ = 1;
   Instant armed_for_ = kNever;
 };
 
-// One event loop, for one thread: run() works until stop(), whether or not there is anything to do. Everything that is left
-// in it is destroyed, not run, with the loop.
+// One event loop, for one thread: run() works until stop(), whether or not there is anything to do.
+// Everything that is left in it is destroyed, not run, with the loop.
 class Loop {
  public:
   Loop();
@@ -52,8 +52,8 @@ class Loop {
   Executor executor() { return io_->get_executor(); }
   Clock& clock() { return *clock_; }
   void run();
-  void run_one();   // waits for one handler and runs it
-  void stop();      // any thread
+  void run_one();  // waits for one handler and runs it
+  void stop();     // any thread
 
  private:
   // The coroutines that io_ destroys cancel their timers, so the clock goes last.

@@ -16,7 +16,7 @@
 namespace predastore {
 namespace {
 
-constexpr std::size_t kVectorMax = 512;   // buffers of one pwritev
+constexpr std::size_t kVectorMax = 512;  // buffers of one pwritev
 
 Error error_of(int number, const std::string& what) {
   ErrorCode code = ErrorCode::Io;
@@ -54,16 +54,19 @@ Result<Descriptor> open_descriptor(const std::string& path, int flags) {
   return Descriptor{fd};
 }
 
-Result<Buffer> read_at(int fd, const std::string& path, std::uint64_t offset_bytes, std::size_t size_bytes) {
-  struct stat status {};
+Result<Buffer> read_at(int fd, const std::string& path, std::uint64_t offset_bytes,
+                       std::size_t size_bytes) {
+  struct stat status{};
   if (::fstat(fd, &status) != 0) return error_of(errno, "stat " + path);
   const auto end = static_cast<std::uint64_t>(status.st_size);
   if (offset_bytes >= end) return Buffer{};
-  size_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(size_bytes, end - offset_bytes));   // before memory is taken
+  size_bytes = static_cast<std::size_t>(
+      std::min<std::uint64_t>(size_bytes, end - offset_bytes));  // before memory is taken
   MutableBuffer buffer(size_bytes);
   std::size_t done = 0;
   while (done < size_bytes) {
-    const ssize_t count = ::pread(fd, buffer.data() + done, size_bytes - done, static_cast<off_t>(offset_bytes + done));
+    const ssize_t count = ::pread(fd, buffer.data() + done, size_bytes - done,
+                                  static_cast<off_t>(offset_bytes + done));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return error_of(errno, "read " + path);
     if (count == 0) break;
@@ -72,22 +75,26 @@ Result<Buffer> read_at(int fd, const std::string& path, std::uint64_t offset_byt
   return std::move(buffer).freeze(done);
 }
 
-Result<void> write_at(int fd, const std::string& path, std::uint64_t offset_bytes, const BufferChain& chain) {
+Result<void> write_at(int fd, const std::string& path, std::uint64_t offset_bytes,
+                      const BufferChain& chain) {
   std::vector<iovec> vectors;
   vectors.reserve(chain.buffers().size());
   for (const Buffer& buffer : chain.buffers()) {
-    vectors.push_back({const_cast<std::byte*>(buffer.data()), buffer.size()});   // NOLINT: the interface of pwritev
+    vectors.push_back({const_cast<std::byte*>(buffer.data()),
+                       buffer.size()});  // NOLINT: the interface of pwritev
   }
   std::size_t first = 0;
   while (first < vectors.size()) {
     const auto count = static_cast<int>(std::min(vectors.size() - first, kVectorMax));
-    const ssize_t written = ::pwritev(fd, vectors.data() + first, count, static_cast<off_t>(offset_bytes));
+    const ssize_t written =
+        ::pwritev(fd, vectors.data() + first, count, static_cast<off_t>(offset_bytes));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return error_of(errno, "write " + path);
     if (written == 0) return make_error(ErrorCode::Io, "write " + path + ": nothing was written");
     offset_bytes += static_cast<std::uint64_t>(written);
     auto rest = static_cast<std::size_t>(written);
-    while (first < vectors.size() && rest >= vectors[first].iov_len) rest -= vectors[first++].iov_len;
+    while (first < vectors.size() && rest >= vectors[first].iov_len)
+      rest -= vectors[first++].iov_len;
     if (rest > 0) {
       vectors[first].iov_base = static_cast<std::byte*>(vectors[first].iov_base) + rest;
       vectors[first].iov_len -= rest;
@@ -97,7 +104,8 @@ Result<void> write_at(int fd, const std::string& path, std::uint64_t offset_byte
 }
 
 Result<void> sync_directory_now(const std::string& path) {
-  PREDA_TRY(const Descriptor directory, open_descriptor(path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY));
+  PREDA_TRY(const Descriptor directory,
+            open_descriptor(path.empty() ? "/" : path, O_RDONLY | O_DIRECTORY));
   if (::fsync(directory.get()) != 0) return error_of(errno, "sync directory " + path);
   return {};
 }
@@ -109,7 +117,7 @@ std::string parent_of(const std::string& path) {
 }
 
 Result<void> make_directories_now(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) return {};
     return make_error(ErrorCode::AlreadyExists, path + " is there and is not a directory");
@@ -118,14 +126,16 @@ Result<void> make_directories_now(const std::string& path) {
   if (parent != path && parent != ".") {
     PREDA_CHECK(make_directories_now(parent));
   }
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return error_of(errno, "make directory " + path);
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    return error_of(errno, "make directory " + path);
   return sync_directory_now(parent);
 }
 
 Result<std::vector<std::string>> list_now(const std::string& path) {
   std::error_code error;
   std::vector<std::string> names;
-  for (std::filesystem::directory_iterator i(path, error), end; !error && i != end; i.increment(error)) {
+  for (std::filesystem::directory_iterator i(path, error), end; !error && i != end;
+       i.increment(error)) {
     names.push_back(i->path().filename().string());
   }
   if (error) return error_of(error.value(), "list " + path);
@@ -136,14 +146,20 @@ Result<std::vector<std::string>> list_now(const std::string& path) {
 class PosixFile final : public File {
  public:
   PosixFile(Blocking& blocking, std::string path, Descriptor read, Descriptor write)
-      : blocking_(blocking), state_(std::make_shared<State>(State{std::move(path), std::move(read), std::move(write)})) {}
+      : blocking_(blocking),
+        state_(std::make_shared<State>(State{std::move(path), std::move(read), std::move(write)})) {
+  }
 
   Task<Result<Buffer>> read(std::uint64_t offset_bytes, std::size_t size_bytes) override {
-    auto work = [state = state_, offset_bytes, size_bytes] { return read_at(state->read.get(), state->path, offset_bytes, size_bytes); };
+    auto work = [state = state_, offset_bytes, size_bytes] {
+      return read_at(state->read.get(), state->path, offset_bytes, size_bytes);
+    };
     co_return co_await run_blocking(blocking_, std::move(work));
   }
   Task<Result<void>> write(std::uint64_t offset_bytes, BufferChain chain) override {
-    auto work = [state = state_, offset_bytes, held = std::move(chain)] { return write_at(state->writer(), state->path, offset_bytes, held); };
+    auto work = [state = state_, offset_bytes, held = std::move(chain)] {
+      return write_at(state->writer(), state->path, offset_bytes, held);
+    };
     co_return co_await run_blocking(blocking_, std::move(work));
   }
   Task<Result<void>> sync() override {
@@ -155,7 +171,8 @@ class PosixFile final : public File {
   }
   Task<Result<void>> preallocate(std::uint64_t size_bytes) override {
     auto work = [state = state_, size_bytes]() -> Result<void> {
-      if (::fallocate(state->writer(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes)) == 0) return {};
+      if (::fallocate(state->writer(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes)) == 0)
+        return {};
       if (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINTR) return {};
       return error_of(errno, "allocate " + state->path);
     };
@@ -163,14 +180,15 @@ class PosixFile final : public File {
   }
   Task<Result<void>> truncate(std::uint64_t size_bytes) override {
     auto work = [state = state_, size_bytes]() -> Result<void> {
-      if (::ftruncate(state->writer(), static_cast<off_t>(size_bytes)) != 0) return error_of(errno, "truncate " + state->path);
+      if (::ftruncate(state->writer(), static_cast<off_t>(size_bytes)) != 0)
+        return error_of(errno, "truncate " + state->path);
       return {};
     };
     co_return co_await run_blocking(blocking_, std::move(work));
   }
   Task<Result<std::uint64_t>> size_bytes() override {
     auto work = [state = state_]() -> Result<std::uint64_t> {
-      struct stat status {};
+      struct stat status{};
       if (::fstat(state->read.get(), &status) != 0) return error_of(errno, "stat " + state->path);
       return static_cast<std::uint64_t>(status.st_size);
     };
@@ -178,11 +196,12 @@ class PosixFile final : public File {
   }
 
  private:
-  // Held by the work that is under way as well, so that a descriptor is never closed and given out again below it.
+  // Held by the work that is under way as well, so that a descriptor is never closed and given out
+  // again below it.
   struct State {
     std::string path;
     Descriptor read;
-    Descriptor write;   // none for files that are only read
+    Descriptor write;  // none for files that are only read
     int writer() const { return write.get() >= 0 ? write.get() : read.get(); }
   };
   Blocking& blocking_;
@@ -190,11 +209,13 @@ class PosixFile final : public File {
 };
 
 Result<std::pair<Descriptor, Descriptor>> open_both(const std::string& path, FileMode mode) {
-  const int flags = (mode.write ? O_RDWR : O_RDONLY) | (mode.create ? O_CREAT : 0) | (mode.create && mode.exclusive ? O_EXCL : 0);
+  const int flags = (mode.write ? O_RDWR : O_RDONLY) | (mode.create ? O_CREAT : 0) |
+                    (mode.create && mode.exclusive ? O_EXCL : 0);
   PREDA_TRY(Descriptor read, open_descriptor(path, flags));
   if (!mode.write || !mode.direct) return std::pair{std::move(read), Descriptor{}};
   auto write = open_descriptor(path, O_RDWR | O_DIRECT);
-  if (!write) return std::pair{std::move(read), Descriptor{}};   // tmpfs and others have no direct writes
+  if (!write)
+    return std::pair{std::move(read), Descriptor{}};  // tmpfs and others have no direct writes
   return std::pair{std::move(read), *std::move(write)};
 }
 
@@ -203,7 +224,8 @@ Result<std::pair<Descriptor, Descriptor>> open_both(const std::string& path, Fil
 Task<Result<std::shared_ptr<File>>> PosixFiles::open(std::string path, FileMode mode) {
   auto work = [path, mode] { return open_both(path, mode); };
   PREDA_CO_TRY(auto both, co_await run_blocking(blocking_, std::move(work)));
-  std::shared_ptr<File> file = std::make_shared<PosixFile>(blocking_, std::move(path), std::move(both.first), std::move(both.second));
+  std::shared_ptr<File> file = std::make_shared<PosixFile>(
+      blocking_, std::move(path), std::move(both.first), std::move(both.second));
   co_return file;
 }
 
@@ -250,9 +272,10 @@ Task<Result<void>> PosixFiles::sync_directory(std::string path) {
 
 Task<Result<SpaceInfo>> PosixFiles::space(std::string path) {
   auto work = [path]() -> Result<SpaceInfo> {
-    struct statvfs info {};
+    struct statvfs info{};
     if (::statvfs(path.c_str(), &info) != 0) return error_of(errno, "space of " + path);
-    return SpaceInfo{static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize, static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize};
+    return SpaceInfo{static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize,
+                     static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize};
   };
   co_return co_await run_blocking(blocking_, std::move(work));
 }

@@ -5,8 +5,8 @@
 
 namespace predastore {
 
-// The files of this machine. Every call runs on `blocking`, which outlives this and all files. Direct files are written past
-// the page cache (where the file system can) and read through it.
+// The files of this machine. Every call runs on `blocking`, which outlives this and all files.
+// Direct files are written past the page cache (where the file system can) and read through it.
 class PosixFiles final : public FileSystem {
  public:
   explicit PosixFiles(Blocking& blocking) : blocking_(blocking) {}

@@ -18,7 +18,8 @@ Task<void> store(Task<T> task, std::optional<T>* value) {
 
 }  // namespace run_task_detail
 
-// Runs the loop on this thread until `task` is done: the bridge from a main or a test into coroutines.
+// Runs the loop on this thread until `task` is done: the bridge from a main or a test into
+// coroutines.
 inline void run_until_done(Loop& loop, Task<void> task) {
   bool is_done = false;
   std::exception_ptr thrown;

@@ -1,11 +1,11 @@
 #include "env/sync.h"
 
+#include <algorithm>
 #include <boost/asio/any_completion_handler.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <algorithm>
 #include <exception>
 
 #include "base/assert.h"
@@ -37,7 +37,8 @@ struct Signal::Waiter {
 Signal::Signal(Clock& clock) : clock_(clock) {}
 
 Signal::~Signal() {
-  // Coroutines that were abandoned together with their loop (a stopped io_context) are destroyed, not resumed.
+  // Coroutines that were abandoned together with their loop (a stopped io_context) are destroyed,
+  // not resumed.
   for (auto& waiter : waiters_) clock_.cancel(waiter->timer);
 }
 
@@ -57,7 +58,8 @@ void Signal::notify_all() {
 
 Task<bool> Signal::wait_until(Instant deadline) {
   if (deadline != kNever && deadline <= clock_.now()) {
-    // Still a turn of the loop, so that a caller that retries cannot spin without letting others run.
+    // Still a turn of the loop, so that a caller that retries cannot spin without letting others
+    // run.
     co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
     co_return false;
   }
@@ -75,12 +77,14 @@ Task<bool> Signal::wait_until(Instant deadline) {
       complete(expired->executor, std::move(expired->handler), false);
     });
   };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(bool)>(initiate, asio::use_awaitable);
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(bool)>(
+      initiate, asio::use_awaitable);
 }
 
 Task<void> Signal::wait() { co_await wait_until(kNever); }
 
-Semaphore::Semaphore(Clock& clock, std::uint64_t available) : changed_(clock), capacity_(available), available_(available) {}
+Semaphore::Semaphore(Clock& clock, std::uint64_t available)
+    : changed_(clock), capacity_(available), available_(available) {}
 
 bool Semaphore::try_acquire(std::uint64_t count) {
   if (!queue_.empty() || count > available_) return false;
@@ -89,7 +93,8 @@ bool Semaphore::try_acquire(std::uint64_t count) {
 }
 
 Task<Result<void>> Semaphore::acquire(std::uint64_t count, Instant deadline) {
-  if (count > capacity_) co_return make_error(ErrorCode::InvalidArgument, "more than the whole budget was asked for");
+  if (count > capacity_)
+    co_return make_error(ErrorCode::InvalidArgument, "more than the whole budget was asked for");
   if (try_acquire(count)) co_return Result<void>{};
   const std::uint64_t ticket = next_ticket_++;
   queue_.push_back(ticket);
@@ -112,7 +117,8 @@ void Semaphore::release(std::uint64_t count) {
   changed_.notify_all();
 }
 
-TaskGroup::TaskGroup(Executor executor, Clock& clock) : executor_(std::move(executor)), state_(std::make_shared<State>(clock)) {}
+TaskGroup::TaskGroup(Executor executor, Clock& clock)
+    : executor_(std::move(executor)), state_(std::make_shared<State>(clock)) {}
 
 TaskGroup::~TaskGroup() = default;
 
@@ -126,11 +132,13 @@ void TaskGroup::spawn(Task<void> task) {
 
 void TaskGroup::spawn(Task<Result<void>> task) {
   ++state_->running;
-  asio::co_spawn(executor_, std::move(task), [state = state_](std::exception_ptr thrown, Result<void> result) {
-    if (thrown) task_threw();
-    if (!result && state->first_error.has_value()) state->first_error = std::move(result);
-    if (--state->running == 0) state->idle.notify_all();
-  });
+  asio::co_spawn(executor_, std::move(task),
+                 [state = state_](std::exception_ptr thrown, Result<void> result) {
+                   if (thrown) task_threw();
+                   if (!result && state->first_error.has_value())
+                     state->first_error = std::move(result);
+                   if (--state->running == 0) state->idle.notify_all();
+                 });
 }
 
 Task<Result<void>> TaskGroup::join() {

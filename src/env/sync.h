@@ -14,14 +14,15 @@
 
 namespace predastore {
 
-// Wakes coroutines of one loop. Everything here is used on that loop only; wake-ups are posted, never run inside the call
-// that causes them. State belongs to the caller: wait in a loop and look again after each wake-up.
+// Wakes coroutines of one loop. Everything here is used on that loop only; wake-ups are posted,
+// never run inside the call that causes them. State belongs to the caller: wait in a loop and look
+// again after each wake-up.
 class Signal {
  public:
   explicit Signal(Clock& clock);
   Signal(const Signal&) = delete;
   Signal& operator=(const Signal&) = delete;
-  ~Signal();   // nobody may be waiting
+  ~Signal();  // nobody may be waiting
 
   void notify_all();
   void notify_one();
@@ -36,7 +37,8 @@ class Signal {
   std::list<std::shared_ptr<Waiter>> waiters_;
 };
 
-// A count of something bounded (bytes, slots). First come, first served, so that a large request is not starved.
+// A count of something bounded (bytes, slots). First come, first served, so that a large request is
+// not starved.
 class Semaphore {
  public:
   Semaphore(Clock& clock, std::uint64_t available);
@@ -59,9 +61,11 @@ class Semaphore {
 class SemaphoreHold {
  public:
   SemaphoreHold() = default;
-  SemaphoreHold(Semaphore& semaphore, std::uint64_t count) : semaphore_(&semaphore), count_(count) {}
+  SemaphoreHold(Semaphore& semaphore, std::uint64_t count)
+      : semaphore_(&semaphore), count_(count) {}
   SemaphoreHold(SemaphoreHold&& other) noexcept
-      : semaphore_(std::exchange(other.semaphore_, nullptr)), count_(std::exchange(other.count_, 0)) {}
+      : semaphore_(std::exchange(other.semaphore_, nullptr)),
+        count_(std::exchange(other.count_, 0)) {}
   SemaphoreHold& operator=(SemaphoreHold&& other) noexcept {
     release();
     semaphore_ = std::exchange(other.semaphore_, nullptr);
@@ -79,15 +83,15 @@ class SemaphoreHold {
   std::uint64_t count_ = 0;
 };
 
-// Owns and counts spawned coroutines; the only way to start one that is not awaited. An exception that leaves a task is a bug
-// and stops the process. join() must have returned before destruction.
+// Owns and counts spawned coroutines; the only way to start one that is not awaited. An exception
+// that leaves a task is a bug and stops the process. join() must have returned before destruction.
 class TaskGroup {
  public:
   TaskGroup(Executor executor, Clock& clock);
   ~TaskGroup();
 
   void spawn(Task<void> task);
-  void spawn(Task<Result<void>> task);   // the first error is kept for join()
+  void spawn(Task<Result<void>> task);  // the first error is kept for join()
   std::size_t running() const { return state_->running; }
   // Waits until all are done; the first error of those that return one.
   Task<Result<void>> join();

@@ -8,8 +8,9 @@
 
 namespace predastore {
 
-// A lazily started coroutine. Parameters of a task are taken by value (never references or spans, unless the caller awaits
-// it in the same full expression). No lock is held and nothing is assumed unchanged across a co_await.
+// A lazily started coroutine. Parameters of a task are taken by value (never references or spans,
+// unless the caller awaits it in the same full expression). No lock is held and nothing is assumed
+// unchanged across a co_await.
 template <class T = void>
 using Task = boost::asio::awaitable<T>;
 

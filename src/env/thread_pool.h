@@ -10,7 +10,8 @@
 
 namespace predastore {
 
-// Blocking work on threads of its own, first come, first served. Destruction waits for what was submitted.
+// Blocking work on threads of its own, first come, first served. Destruction waits for what was
+// submitted.
 class ThreadPool final : public Blocking {
  public:
   explicit ThreadPool(std::size_t thread_count);
@@ -18,7 +19,8 @@ class ThreadPool final : public Blocking {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  void submit(Executor executor, std::function<void()> work, std::function<void()> done) override;   // any thread
+  void submit(Executor executor, std::function<void()> work,
+              std::function<void()> done) override;  // any thread
 
  private:
   struct Job {

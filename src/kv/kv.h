@@ -11,21 +11,29 @@
 
 namespace predastore::kv {
 
-using Family = std::uint32_t;   // index into the column families a store was opened with
+using Family = std::uint32_t;  // index into the column families a store was opened with
 
 struct Operation {
   enum class Kind : std::uint8_t { put, erase, erase_range } kind = Kind::put;
   Family family = 0;
   std::string key;
-  std::string value;     // erase_range: the first key that is kept
+  std::string value;  // erase_range: the first key that is kept
 };
 class Batch {
  public:
-  void put(Family family, std::string key, std::string value) { operations_.push_back({Operation::Kind::put, family, std::move(key), std::move(value)}); }
-  void erase(Family family, std::string key) { operations_.push_back({Operation::Kind::erase, family, std::move(key), {}}); }
-  void erase_range(Family family, std::string first, std::string last) { operations_.push_back({Operation::Kind::erase_range, family, std::move(first), std::move(last)}); }
+  void put(Family family, std::string key, std::string value) {
+    operations_.push_back({Operation::Kind::put, family, std::move(key), std::move(value)});
+  }
+  void erase(Family family, std::string key) {
+    operations_.push_back({Operation::Kind::erase, family, std::move(key), {}});
+  }
+  void erase_range(Family family, std::string first, std::string last) {
+    operations_.push_back(
+        {Operation::Kind::erase_range, family, std::move(first), std::move(last)});
+  }
   const std::vector<Operation>& operations() const { return operations_; }
   bool empty() const { return operations_.empty(); }
+
  private:
   std::vector<Operation> operations_;
 };
@@ -34,30 +42,32 @@ class Batch {
 class Iterator {
  public:
   virtual ~Iterator() = default;
-  virtual void seek(std::string_view key) = 0;    // first key >= key
+  virtual void seek(std::string_view key) = 0;  // first key >= key
   virtual bool valid() const = 0;
   virtual void next() = 0;
-  virtual std::string_view key() const = 0;       // until the next move
+  virtual std::string_view key() const = 0;  // until the next move
   virtual std::string_view value() const = 0;
-  virtual Result<void> status() const = 0;        // of everything so far: an invalid iterator may have failed
+  virtual Result<void> status()
+      const = 0;  // of everything so far: an invalid iterator may have failed
 };
 
-// An ordered key-value store, bytewise order. All calls block (use env.blocking unless the data is known to be cached) and
-// may come from any thread. A batch is atomic. Nothing is durable before flush() has returned; a crash leaves a prefix of the
-// batches since then, the same in all families. Errors: Corruption, Io, NoSpace.
+// An ordered key-value store, bytewise order. All calls block (use env.blocking unless the data is
+// known to be cached) and may come from any thread. A batch is atomic. Nothing is durable before
+// flush() has returned; a crash leaves a prefix of the batches since then, the same in all
+// families. Errors: Corruption, Io, NoSpace.
 class KeyValueStore {
  public:
   virtual ~KeyValueStore() = default;
   virtual Result<std::optional<std::string>> get(Family family, std::string_view key) = 0;
   virtual Result<void> write(const Batch& batch) = 0;
   virtual std::unique_ptr<Iterator> iterate(Family family) = 0;
-  virtual Result<void> flush() = 0;               // everything written so far is durable, all families alike
+  virtual Result<void> flush() = 0;  // everything written so far is durable, all families alike
 };
 
 struct RocksOptions {
   std::string path;
-  std::vector<std::string> families;              // the first is family 0
-  bool use_wal = false;                           // false: atomic flush over the families; true: an unsynced WAL
+  std::vector<std::string> families;  // the first is family 0
+  bool use_wal = false;  // false: atomic flush over the families; true: an unsynced WAL
   std::size_t write_buffer_bytes = 16u << 20;
   std::size_t cache_bytes = 16u << 20;
 };

@@ -1,10 +1,11 @@
+#include "kv/kv.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <random>
 
-#include "kv/kv.h"
 #include "kv/memory_store.h"
 
 namespace predastore::kv {
@@ -52,10 +53,12 @@ std::unique_ptr<Fixture> make_fixture(const std::string& kind) {
   return std::make_unique<RocksFixture>(kind == "rocks_with_wal");
 }
 
-std::map<std::string, std::string> contents(KeyValueStore& store, Family family, std::string_view from = "") {
+std::map<std::string, std::string> contents(KeyValueStore& store, Family family,
+                                            std::string_view from = "") {
   std::map<std::string, std::string> all;
   auto iterator = store.iterate(family);
-  for (iterator->seek(from); iterator->valid(); iterator->next()) all.emplace(iterator->key(), iterator->value());
+  for (iterator->seek(from); iterator->valid(); iterator->next())
+    all.emplace(iterator->key(), iterator->value());
   EXPECT_TRUE(iterator->status().has_value());
   return all;
 }
@@ -80,7 +83,8 @@ TEST_P(KvContract, a_batch_is_seen_as_a_whole_in_all_families) {
 TEST_P(KvContract, keys_are_ordered_by_bytes_and_may_hold_any) {
   auto store = fixture_->open();
   Batch batch;
-  const std::vector<std::string> keys = {std::string("\0", 1), "a", std::string("a\0b", 3), "b", "\x7f", "\x80", "\xff", "\xff\xff"};
+  const std::vector<std::string> keys = {
+      std::string("\0", 1), "a", std::string("a\0b", 3), "b", "\x7f", "\x80", "\xff", "\xff\xff"};
   for (const auto& key : keys) batch.put(0, key, key);
   ASSERT_TRUE(store->write(batch));
   std::vector<std::string> seen;
@@ -119,7 +123,7 @@ TEST_P(KvContract, a_range_is_erased_without_its_end) {
   Batch batch;
   for (const char* key : {"a", "b", "c", "d"}) batch.put(0, key, "");
   batch.erase_range(0, "b", "d");
-  batch.erase_range(0, "d", "a");   // backwards: nothing
+  batch.erase_range(0, "d", "a");  // backwards: nothing
   ASSERT_TRUE(store->write(batch));
   EXPECT_EQ(contents(*store, 0), (std::map<std::string, std::string>{{"a", ""}, {"d", ""}}));
 }
@@ -157,9 +161,7 @@ TEST_P(KvContract, random_operations_equal_a_map) {
             if (key < other) model.erase(model.lower_bound(key), model.lower_bound(other));
           }
           break;
-        default:
-          batch.put(0, key, std::to_string(round));
-          model[key] = std::to_string(round);
+        default: batch.put(0, key, std::to_string(round)); model[key] = std::to_string(round);
       }
     }
     ASSERT_TRUE(store->write(batch));
@@ -172,7 +174,8 @@ TEST_P(KvContract, random_operations_equal_a_map) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Stores, KvContract, testing::Values("memory", "rocks_without_wal", "rocks_with_wal"),
+INSTANTIATE_TEST_SUITE_P(Stores, KvContract,
+                         testing::Values("memory", "rocks_without_wal", "rocks_with_wal"),
                          [](const auto& kind) { return kind.param; });
 
 TEST(MemoryDisk, a_crash_leaves_what_was_flushed_and_a_prefix) {

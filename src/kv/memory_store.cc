@@ -14,14 +14,11 @@ void MemoryDisk::apply(Families& families, const Batch& batch) {
     auto& family = families.at(operation.family);
     if (family.use_count() > 1) family = std::make_shared<Family>(*family);
     switch (operation.kind) {
-      case Operation::Kind::put:
-        family->insert_or_assign(operation.key, operation.value);
-        break;
-      case Operation::Kind::erase:
-        family->erase(operation.key);
-        break;
+      case Operation::Kind::put: family->insert_or_assign(operation.key, operation.value); break;
+      case Operation::Kind::erase: family->erase(operation.key); break;
       case Operation::Kind::erase_range:
-        if (operation.key < operation.value) family->erase(family->lower_bound(operation.key), family->lower_bound(operation.value));
+        if (operation.key < operation.value)
+          family->erase(family->lower_bound(operation.key), family->lower_bound(operation.value));
         break;
     }
   }
@@ -43,7 +40,8 @@ std::size_t MemoryDisk::unflushed_count() const {
 
 class MemoryIterator final : public Iterator {
  public:
-  explicit MemoryIterator(std::shared_ptr<MemoryDisk::Family> family) : family_(std::move(family)), position_(family_->end()) {}
+  explicit MemoryIterator(std::shared_ptr<MemoryDisk::Family> family)
+      : family_(std::move(family)), position_(family_->end()) {}
   void seek(std::string_view key) override { position_ = family_->lower_bound(key); }
   bool valid() const override { return position_ != family_->end(); }
   void next() override { ++position_; }
@@ -88,6 +86,8 @@ class MemoryStore final : public KeyValueStore {
   std::shared_ptr<MemoryDisk> disk_;
 };
 
-std::unique_ptr<KeyValueStore> open_memory(std::shared_ptr<MemoryDisk> disk) { return std::make_unique<MemoryStore>(std::move(disk)); }
+std::unique_ptr<KeyValueStore> open_memory(std::shared_ptr<MemoryDisk> disk) {
+  return std::make_unique<MemoryStore>(std::move(disk));
+}
 
 }  // namespace predastore::kv

@@ -8,12 +8,14 @@
 
 namespace predastore::kv {
 
-// What a MemoryStore has on "disk": outlives the stores that are opened on it, as a directory outlives a process. Any thread.
+// What a MemoryStore has on "disk": outlives the stores that are opened on it, as a directory
+// outlives a process. Any thread.
 class MemoryDisk {
  public:
   explicit MemoryDisk(std::size_t family_count);
 
-  // What a crash leaves: everything that was flushed, and the first `unflushed_kept` batches after that.
+  // What a crash leaves: everything that was flushed, and the first `unflushed_kept` batches after
+  // that.
   void crash(std::size_t unflushed_kept = 0);
   std::size_t unflushed_count() const;
 
@@ -25,7 +27,8 @@ class MemoryDisk {
   static void apply(Families& families, const Batch& batch);
 
   mutable std::mutex mutex_;
-  Families current_;   // a family that an iterator or `flushed_` shares is copied before it is changed
+  Families
+      current_;  // a family that an iterator or `flushed_` shares is copied before it is changed
   Families flushed_;
   std::vector<Batch> unflushed_;
 };

@@ -22,12 +22,17 @@ Error error_of(const rocksdb::Status& status, const std::string& what) {
 
 class RocksIterator final : public Iterator {
  public:
-  explicit RocksIterator(std::unique_ptr<rocksdb::Iterator> iterator) : iterator_(std::move(iterator)) {}
+  explicit RocksIterator(std::unique_ptr<rocksdb::Iterator> iterator)
+      : iterator_(std::move(iterator)) {}
   void seek(std::string_view key) override { iterator_->Seek(slice_of(key)); }
   bool valid() const override { return iterator_->Valid(); }
   void next() override { iterator_->Next(); }
-  std::string_view key() const override { return {iterator_->key().data(), iterator_->key().size()}; }
-  std::string_view value() const override { return {iterator_->value().data(), iterator_->value().size()}; }
+  std::string_view key() const override {
+    return {iterator_->key().data(), iterator_->key().size()};
+  }
+  std::string_view value() const override {
+    return {iterator_->value().data(), iterator_->value().size()};
+  }
   Result<void> status() const override {
     if (!iterator_->status().ok()) return error_of(iterator_->status(), "scan");
     return {};
@@ -39,8 +44,12 @@ class RocksIterator final : public Iterator {
 
 class RocksStore final : public KeyValueStore {
  public:
-  RocksStore(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles, std::size_t family_count, bool use_wal)
-      : db_(std::move(db)), handles_(std::move(handles)), family_count_(family_count), use_wal_(use_wal) {}
+  RocksStore(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles,
+             std::size_t family_count, bool use_wal)
+      : db_(std::move(db)),
+        handles_(std::move(handles)),
+        family_count_(family_count),
+        use_wal_(use_wal) {}
 
   ~RocksStore() override {
     for (rocksdb::ColumnFamilyHandle* handle : handles_) db_->DestroyColumnFamilyHandle(handle);
@@ -69,7 +78,8 @@ class RocksStore final : public KeyValueStore {
   }
 
   std::unique_ptr<Iterator> iterate(Family family) override {
-    return std::make_unique<RocksIterator>(std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}, handle_of(family))));
+    return std::make_unique<RocksIterator>(
+        std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}, handle_of(family))));
   }
 
   Result<void> flush() override {
@@ -89,10 +99,8 @@ class RocksStore final : public KeyValueStore {
   rocksdb::Status add(rocksdb::WriteBatch& changes, const Operation& operation) const {
     rocksdb::ColumnFamilyHandle* family = handle_of(operation.family);
     switch (operation.kind) {
-      case Operation::Kind::put:
-        return changes.Put(family, operation.key, operation.value);
-      case Operation::Kind::erase:
-        return changes.Delete(family, operation.key);
+      case Operation::Kind::put: return changes.Put(family, operation.key, operation.value);
+      case Operation::Kind::erase: return changes.Delete(family, operation.key);
       case Operation::Kind::erase_range:
         // RocksDB refuses a range that runs backwards; for us it is an empty one.
         if (operation.key >= operation.value) return rocksdb::Status::OK();
@@ -102,7 +110,8 @@ class RocksStore final : public KeyValueStore {
   }
 
   std::unique_ptr<rocksdb::DB> db_;
-  std::vector<rocksdb::ColumnFamilyHandle*> handles_;   // ours in order, then RocksDB's own default family
+  std::vector<rocksdb::ColumnFamilyHandle*>
+      handles_;  // ours in order, then RocksDB's own default family
   std::size_t family_count_;
   bool use_wal_;
 };
@@ -138,10 +147,12 @@ Result<std::unique_ptr<KeyValueStore>> open_rocks(RocksOptions options) {
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(database_options(options), options.path, descriptors, &handles, &opened);
+  const rocksdb::Status status =
+      rocksdb::DB::Open(database_options(options), options.path, descriptors, &handles, &opened);
   if (!status.ok()) return error_of(status, "open " + options.path);
   std::unique_ptr<KeyValueStore> store =
-      std::make_unique<RocksStore>(std::unique_ptr<rocksdb::DB>(opened), std::move(handles), options.families.size(), options.use_wal);
+      std::make_unique<RocksStore>(std::unique_ptr<rocksdb::DB>(opened), std::move(handles),
+                                   options.families.size(), options.use_wal);
   return store;
 }
 

@@ -14,16 +14,16 @@ namespace predastore::meta {
 
 // Decided in apply, on the replicated state. `etag` without quotes.
 struct Precondition {
-  std::optional<std::string> if_match;     // an etag or "*"
-  bool if_none_match_any = false;          // If-None-Match: *
+  std::optional<std::string> if_match;  // an etag or "*"
+  bool if_none_match_any = false;       // If-None-Match: *
 };
 
 struct PutObject {
   std::string bucket;
   std::string key;
-  ObjectRecord record;                     // last_modified_ms is set by the leader
-  std::vector<ChunkLayout> layouts;        // every chunk of every part; generation 1
-  WriteEpoch write_epoch;                  // taken before the first shard was written
+  ObjectRecord record;               // last_modified_ms is set by the leader
+  std::vector<ChunkLayout> layouts;  // every chunk of every part; generation 1
+  WriteEpoch write_epoch;            // taken before the first shard was written
   Precondition precondition;
 };
 struct PutPart {
@@ -52,15 +52,15 @@ struct UploadRecord {
 };
 struct CompletePart {
   PartNumber part_number;
-  std::string etag;                        // without quotes
+  std::string etag;  // without quotes
 };
 struct CompleteUpload {
   std::string bucket;
   std::string key;
   std::string upload_id;
   Incarnation incarnation;
-  std::vector<CompletePart> parts;         // ascending; checked in apply against what is stored
-  ObjectChecksum checksum;                 // of the whole, as computed by the caller from the parts; may be none
+  std::vector<CompletePart> parts;  // ascending; checked in apply against what is stored
+  ObjectChecksum checksum;  // of the whole, as computed by the caller from the parts; may be none
   Precondition precondition;
 };
 
@@ -68,18 +68,18 @@ struct ListQuery {
   std::string bucket;
   std::string prefix;
   std::string delimiter;
-  std::string start_after;                 // keys (and whole common prefixes) after this
+  std::string start_after;  // keys (and whole common prefixes) after this
   std::uint32_t max_entries = 1000;
 };
 struct ListedObject {
   std::string key;
-  ObjectRecord record;                     // parts left out
+  ObjectRecord record;  // parts left out
 };
 struct ListPage {
-  std::vector<ListedObject> objects;       // in order of UTF-8 bytes
+  std::vector<ListedObject> objects;  // in order of UTF-8 bytes
   std::vector<std::string> common_prefixes;
   bool is_truncated = false;
-  std::string next_start_after;            // pass as start_after for the next page
+  std::string next_start_after;  // pass as start_after for the next page
 };
 struct ListUploadsQuery {
   std::string bucket;
@@ -104,13 +104,14 @@ struct ListPartsPage {
 
 struct ObjectAndLayouts {
   ObjectRecord record;
-  std::vector<ChunkLayout> layouts;        // asked for: those of chunks overlapping the range; in order
+  std::vector<ChunkLayout> layouts;  // asked for: those of chunks overlapping the range; in order
 };
 
-// What a writer needs before it starts: fetched from the leader's state, cached for a moment by the client.
+// What a writer needs before it starts: fetched from the leader's state, cached for a moment by the
+// client.
 struct WriteContext {
   BucketRecord bucket;
-  RingRecord ring;                         // current epoch
+  RingRecord ring;  // current epoch
   WriteEpoch write_epoch;
 };
 
@@ -139,48 +140,68 @@ struct ClusterState {
   std::uint64_t garbage_pending = 0;
 };
 
-// The metadata of the cluster. Every write returns after its command was committed by a majority and applied; every read is
-// linearizable. Errors of writes: Conflict (precondition), NotFound (detail "bucket" or "upload" or "key" or "part"), AlreadyExists,
-// InvalidArgument, StaleEpoch, Unavailable (nothing happened, come again: SlowDown or no leader), TimedOut and Internal (outcome unknown).
+// The metadata of the cluster. Every write returns after its command was committed by a majority
+// and applied; every read is linearizable. Errors of writes: Conflict (precondition), NotFound
+// (detail "bucket" or "upload" or "key" or "part"), AlreadyExists, InvalidArgument, StaleEpoch,
+// Unavailable (nothing happened, come again: SlowDown or no leader), TimedOut and Internal (outcome
+// unknown).
 class MetaService {
  public:
   virtual ~MetaService() = default;
-  virtual Task<Result<BucketRecord>> create_bucket(BucketRecord bucket, Instant deadline) = 0;   // AlreadyExists
-  virtual Task<Result<void>> delete_bucket(std::string bucket, Instant deadline) = 0;            // Conflict: not empty (objects or uploads)
+  virtual Task<Result<BucketRecord>> create_bucket(BucketRecord bucket,
+                                                   Instant deadline) = 0;  // AlreadyExists
+  virtual Task<Result<void>> delete_bucket(
+      std::string bucket, Instant deadline) = 0;  // Conflict: not empty (objects or uploads)
   virtual Task<Result<BucketRecord>> get_bucket(std::string bucket, Instant deadline) = 0;
   virtual Task<Result<std::vector<BucketRecord>>> list_buckets(Instant deadline) = 0;
   virtual Task<Result<WriteContext>> write_context(std::string bucket, Instant deadline) = 0;
 
-  virtual Task<Result<ObjectRecord>> put_object(PutObject command, Instant deadline) = 0;        // as stored, with its time
+  virtual Task<Result<ObjectRecord>> put_object(PutObject command,
+                                                Instant deadline) = 0;  // as stored, with its time
   // Chunks that overlap [first_byte, last_byte] of the object; the whole record always.
-  virtual Task<Result<ObjectAndLayouts>> get_object(std::string bucket, std::string key, std::uint64_t first_byte, std::uint64_t last_byte,
-                                                    Instant deadline) = 0;
+  virtual Task<Result<ObjectAndLayouts>> get_object(std::string bucket, std::string key,
+                                                    std::uint64_t first_byte,
+                                                    std::uint64_t last_byte, Instant deadline) = 0;
   // Whether each key existed does not matter. One command for all of them.
-  virtual Task<Result<void>> delete_objects(std::string bucket, std::vector<std::string> keys, Precondition precondition, Instant deadline) = 0;
+  virtual Task<Result<void>> delete_objects(std::string bucket, std::vector<std::string> keys,
+                                            Precondition precondition, Instant deadline) = 0;
   virtual Task<Result<ListPage>> list_objects(ListQuery query, Instant deadline) = 0;
 
-  virtual Task<Result<UploadRecord>> create_upload(UploadRecord upload, Instant deadline) = 0;   // id and time are set by the service
-  virtual Task<Result<UploadRecord>> get_upload(std::string bucket, std::string key, std::string upload_id, Instant deadline) = 0;
+  virtual Task<Result<UploadRecord>> create_upload(
+      UploadRecord upload, Instant deadline) = 0;  // id and time are set by the service
+  virtual Task<Result<UploadRecord>> get_upload(std::string bucket, std::string key,
+                                                std::string upload_id, Instant deadline) = 0;
   virtual Task<Result<PartRecord>> put_part(PutPart command, Instant deadline) = 0;
-  virtual Task<Result<ListPartsPage>> list_parts(std::string bucket, std::string key, std::string upload_id, std::uint32_t after_part,
+  virtual Task<Result<ListPartsPage>> list_parts(std::string bucket, std::string key,
+                                                 std::string upload_id, std::uint32_t after_part,
                                                  std::uint32_t max_entries, Instant deadline) = 0;
-  virtual Task<Result<ObjectRecord>> complete_upload(CompleteUpload command, Instant deadline) = 0;   // idempotent
-  virtual Task<Result<void>> abort_upload(std::string bucket, std::string key, std::string upload_id, Instant deadline) = 0;
+  virtual Task<Result<ObjectRecord>> complete_upload(CompleteUpload command,
+                                                     Instant deadline) = 0;  // idempotent
+  virtual Task<Result<void>> abort_upload(std::string bucket, std::string key,
+                                          std::string upload_id, Instant deadline) = 0;
   virtual Task<Result<ListUploadsPage>> list_uploads(ListUploadsQuery query, Instant deadline) = 0;
 
-  virtual Task<Result<std::vector<ChunkLayout>>> layouts_after(std::string chunk_key_after, std::uint32_t max_entries, Instant deadline) = 0;
-  virtual Task<Result<ChunkLayout>> get_layout(ObjectId object_id, ChunkIndex chunk_index, Instant deadline) = 0;
-  virtual Task<Result<void>> report_damage(std::vector<ShardKey> shards, Instant deadline) = 0;  // into the repair queue, deduplicated
-  virtual Task<Result<std::vector<RepairItem>>> repair_queue(std::uint32_t max_entries, Instant deadline) = 0;
-  virtual Task<Result<void>> swap_layout(SwapLayout command, Instant deadline) = 0;              // Conflict: generation moved on
-  virtual Task<Result<std::vector<GarbageItem>>> garbage_queue(std::uint32_t max_entries, Instant deadline) = 0;   // old enough ones only
+  virtual Task<Result<std::vector<ChunkLayout>>> layouts_after(std::string chunk_key_after,
+                                                               std::uint32_t max_entries,
+                                                               Instant deadline) = 0;
+  virtual Task<Result<ChunkLayout>> get_layout(ObjectId object_id, ChunkIndex chunk_index,
+                                               Instant deadline) = 0;
+  virtual Task<Result<void>> report_damage(
+      std::vector<ShardKey> shards, Instant deadline) = 0;  // into the repair queue, deduplicated
+  virtual Task<Result<std::vector<RepairItem>>> repair_queue(std::uint32_t max_entries,
+                                                             Instant deadline) = 0;
+  virtual Task<Result<void>> swap_layout(SwapLayout command,
+                                         Instant deadline) = 0;  // Conflict: generation moved on
+  virtual Task<Result<std::vector<GarbageItem>>> garbage_queue(
+      std::uint32_t max_entries, Instant deadline) = 0;  // old enough ones only
   virtual Task<Result<void>> garbage_done(std::vector<std::uint64_t> ids, Instant deadline) = 0;
   virtual Task<Result<ClusterState>> cluster_state(Instant deadline) = 0;
   virtual Task<Result<RingRecord>> ring(RingEpoch epoch, Instant deadline) = 0;
 
   // Small named values (access keys): replicated, compared by nobody.
   virtual Task<Result<void>> put_setting(std::string name, std::string value, Instant deadline) = 0;
-  virtual Task<Result<std::optional<std::string>>> get_setting(std::string name, Instant deadline) = 0;
+  virtual Task<Result<std::optional<std::string>>> get_setting(std::string name,
+                                                               Instant deadline) = 0;
 };
 
 }  // namespace predastore::meta

@@ -15,7 +15,7 @@ struct MemoryPipe {
   std::deque<Buffer> buffers;
   std::size_t size_bytes = 0;
   bool finished = false;
-  std::optional<Error> broken;   // for both ends
+  std::optional<Error> broken;  // for both ends
   Signal changed;
 
   void fail(ErrorCode code, const char* detail) {
@@ -28,10 +28,11 @@ struct MemoryPipe {
 };
 
 struct MemoryLink {
-  MemoryLink(Clock& clock, NodeId from, NodeId to, Lane l) : nodes{from, to}, lane(l), pipes{MemoryPipe{clock}, MemoryPipe{clock}} {}
-  NodeId nodes[2];        // 0 opened it
+  MemoryLink(Clock& clock, NodeId from, NodeId to, Lane l)
+      : nodes{from, to}, lane(l), pipes{MemoryPipe{clock}, MemoryPipe{clock}} {}
+  NodeId nodes[2];  // 0 opened it
   Lane lane;
-  MemoryPipe pipes[2];    // pipes[i] carries what nodes[i] writes
+  MemoryPipe pipes[2];  // pipes[i] carries what nodes[i] writes
 };
 
 struct MemoryEndpoint {
@@ -54,7 +55,8 @@ struct MemoryNetwork::State {
       auto link = weak.lock();
       if (!link || (link->nodes[0] != node && link->nodes[1] != node)) continue;
       for (MemoryPipe& pipe : link->pipes) {
-        if (!pipe.finished || pipe.size_bytes > 0) pipe.fail(ErrorCode::Unavailable, "the peer is gone");
+        if (!pipe.finished || pipe.size_bytes > 0)
+          pipe.fail(ErrorCode::Unavailable, "the peer is gone");
       }
     }
     std::erase_if(links, [](const auto& weak) { return weak.expired(); });
@@ -142,7 +144,8 @@ class MemoryStream final : public Stream {
 
 class MemoryTransport final : public Transport {
  public:
-  MemoryTransport(std::shared_ptr<MemoryNetwork::State> network, NodeId self, std::shared_ptr<MemoryEndpoint> endpoint)
+  MemoryTransport(std::shared_ptr<MemoryNetwork::State> network, NodeId self,
+                  std::shared_ptr<MemoryEndpoint> endpoint)
       : network_(std::move(network)), self_(self), endpoint_(std::move(endpoint)) {}
   ~MemoryTransport() override { close(); }
 
@@ -152,15 +155,19 @@ class MemoryTransport final : public Transport {
     if (peer == self_) co_return make_error(ErrorCode::Unsupported, "a node does not call itself");
     if (endpoint_->stopped) co_return make_error(ErrorCode::Cancelled, "the transport was stopped");
     const auto target = network_->endpoints.find(peer);
-    if (target == network_->endpoints.end() || network_->down.contains(peer) || network_->down.contains(self_)) {
+    if (target == network_->endpoints.end() || network_->down.contains(peer) ||
+        network_->down.contains(self_)) {
       co_return make_error(ErrorCode::Unavailable, "the peer is down");
     }
     auto link = std::make_shared<MemoryLink>(network_->env.clock, self_, peer, lane);
     network_->links.push_back(link);
-    if (network_->links.size() % 256 == 0) std::erase_if(network_->links, [](const auto& weak) { return weak.expired(); });
-    target->second->incoming.push_back(std::make_unique<MemoryStream>(link, 1, network_->window_bytes));
+    if (network_->links.size() % 256 == 0)
+      std::erase_if(network_->links, [](const auto& weak) { return weak.expired(); });
+    target->second->incoming.push_back(
+        std::make_unique<MemoryStream>(link, 1, network_->window_bytes));
     target->second->changed.notify_all();
-    std::unique_ptr<Stream> opened = std::make_unique<MemoryStream>(std::move(link), 0, network_->window_bytes);
+    std::unique_ptr<Stream> opened =
+        std::make_unique<MemoryStream>(std::move(link), 0, network_->window_bytes);
     co_return std::move(opened);
   }
 
@@ -184,7 +191,8 @@ class MemoryTransport final : public Transport {
     endpoint_->stopped = true;
     endpoint_->changed.notify_all();
     const auto own = network_->endpoints.find(self_);
-    if (own != network_->endpoints.end() && own->second == endpoint_) network_->endpoints.erase(own);
+    if (own != network_->endpoints.end() && own->second == endpoint_)
+      network_->endpoints.erase(own);
     network_->break_links(self_);
     endpoint_->incoming.clear();
   }
@@ -195,7 +203,8 @@ class MemoryTransport final : public Transport {
 
 }  // namespace
 
-MemoryNetwork::MemoryNetwork(Environment env, std::size_t window_bytes) : state_(std::make_shared<State>(env, window_bytes)) {}
+MemoryNetwork::MemoryNetwork(Environment env, std::size_t window_bytes)
+    : state_(std::make_shared<State>(env, window_bytes)) {}
 MemoryNetwork::~MemoryNetwork() = default;
 
 std::unique_ptr<Transport> MemoryNetwork::endpoint(NodeId node) {

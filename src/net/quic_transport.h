@@ -13,23 +13,27 @@ namespace predastore::net {
 
 struct QuicOptions {
   std::string listen_host = "127.0.0.1";
-  std::uint16_t listen_port = 0;   // 0: any free one, told by local_port()
-  NodeId self;                     // must be the node that cert_pem names
-  std::string ca_pem;              // only certificates of this authority are talked to
-  std::string cert_pem;            // without one (and its key) every member refuses this endpoint
+  std::uint16_t listen_port = 0;  // 0: any free one, told by local_port()
+  NodeId self;                    // must be the node that cert_pem names
+  std::string ca_pem;             // only certificates of this authority are talked to
+  std::string cert_pem;           // without one (and its key) every member refuses this endpoint
   std::string key_pem;
-  std::function<bool(NodeId)> admits;   // empty admits every node of this authority; false refuses departed ones
+  std::function<bool(NodeId)>
+      admits;  // empty admits every node of this authority; false refuses departed ones
 
-  std::uint64_t stream_window_bytes = 1024 * 1024;        // what a peer may send of one stream ahead of its reader
+  std::uint64_t stream_window_bytes =
+      1024 * 1024;  // what a peer may send of one stream ahead of its reader
   std::uint64_t connection_window_bytes = 8 * 1024 * 1024;
-  std::uint64_t streams_max = 256;                        // that one peer may have open on one lane
-  std::size_t unsent_max_bytes = 256 * 1024;              // write() waits while a stream has more than this unsent
+  std::uint64_t streams_max = 256;  // that one peer may have open on one lane
+  std::size_t unsent_max_bytes =
+      256 * 1024;  // write() waits while a stream has more than this unsent
   int socket_buffer_bytes = 8 * 1024 * 1024;
   Duration handshake_timeout = 3s;
   Duration idle_timeout = 10s;
   Duration keep_alive = 1s;
-  Duration silence_max = 3s;      // a peer silent for longer gets no new streams
-  Duration retry_after = 1s;      // how long open() answers Unavailable at once after a connection failed
+  Duration silence_max = 3s;  // a peer silent for longer gets no new streams
+  Duration retry_after =
+      1s;  // how long open() answers Unavailable at once after a connection failed
 };
 
 class QuicTransport : public Transport {
@@ -37,9 +41,11 @@ class QuicTransport : public Transport {
   virtual std::uint16_t local_port() const = 0;
 };
 
-// One UDP socket on `io`, which must be the loop behind env.executor. TLS 1.3 with certificates on both sides; a peer that has
-// none of this authority is refused before any byte of a stream is handed up. Destruction closes everything at once; stop() says
-// goodbye and ends accept() first.
-Task<Result<std::unique_ptr<QuicTransport>>> open_quic_transport(Environment env, boost::asio::io_context& io, QuicOptions options);
+// One UDP socket on `io`, which must be the loop behind env.executor. TLS 1.3 with certificates on
+// both sides; a peer that has none of this authority is refused before any byte of a stream is
+// handed up. Destruction closes everything at once; stop() says goodbye and ends accept() first.
+Task<Result<std::unique_ptr<QuicTransport>>> open_quic_transport(Environment env,
+                                                                 boost::asio::io_context& io,
+                                                                 QuicOptions options);
 
 }  // namespace predastore::net

@@ -1,5 +1,7 @@
 #include "node/config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -8,8 +10,6 @@
 #include <numeric>
 #include <set>
 #include <sstream>
-
-#include <fmt/format.h>
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
 #include <toml++/toml.h>
@@ -29,7 +29,8 @@ std::size_t edit_distance(std::string_view left, std::string_view right) {
     row[0] = i;
     for (std::size_t j = 1; j <= right.size(); ++j) {
       const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (left[i - 1] == right[j - 1] ? 0U : 1U)});
+      row[j] =
+          std::min({above + 1, row[j - 1] + 1, diagonal + (left[i - 1] == right[j - 1] ? 0U : 1U)});
       diagonal = above;
     }
   }
@@ -64,7 +65,9 @@ bool is_address(std::string_view text) {
 // Collects problems while it takes the keys of one file apart.
 class Checker {
  public:
-  explicit Checker(std::string path) : directory_(std::filesystem::path(path).parent_path()) { config_.path = std::move(path); }
+  explicit Checker(std::string path) : directory_(std::filesystem::path(path).parent_path()) {
+    config_.path = std::move(path);
+  }
 
   ConfigCheck run(std::string_view text) {
     auto parsed = toml::parse(text, std::string_view{config_.path});
@@ -90,21 +93,27 @@ class Checker {
   }
 
   ConfigCheck finish() {
-    std::stable_sort(problems_.begin(), problems_.end(), [](const ConfigProblem& left, const ConfigProblem& right) {
-      return std::pair{left.line, left.column} < std::pair{right.line, right.column};
-    });
+    std::stable_sort(problems_.begin(), problems_.end(),
+                     [](const ConfigProblem& left, const ConfigProblem& right) {
+                       return std::pair{left.line, left.column} <
+                              std::pair{right.line, right.column};
+                     });
     ConfigCheck check;
     if (problems_.empty()) check.config = std::move(config_);
     check.problems = std::move(problems_);
     return check;
   }
 
-  static std::string where_name(const std::string& section) { return section.empty() ? "" : " in [" + section + "]"; }
+  static std::string where_name(const std::string& section) {
+    return section.empty() ? "" : " in [" + section + "]";
+  }
 
-  void known_keys(const toml::table& table, const std::string& section, const std::vector<std::string>& known) {
+  void known_keys(const toml::table& table, const std::string& section,
+                  const std::vector<std::string>& known) {
     for (const auto& [key, value] : table) {
       if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-      std::string message = fmt::format("unknown {} \"{}\"{}", section.empty() ? "section" : "key", key.str(), where_name(section));
+      std::string message = fmt::format("unknown {} \"{}\"{}", section.empty() ? "section" : "key",
+                                        key.str(), where_name(section));
       if (const auto meant = did_you_mean(key.str(), known)) {
         message += fmt::format("; did you mean \"{}\"?", *meant);
       } else {
@@ -115,7 +124,8 @@ class Checker {
   }
 
   // The section, empty when it is missing (which is a problem only if a key in it is required).
-  const toml::table& section(const toml::table& root, const std::string& name, const std::vector<std::string>& known) {
+  const toml::table& section(const toml::table& root, const std::string& name,
+                             const std::vector<std::string>& known) {
     static const toml::table kNone;
     const toml::node* node = root.get(name);
     if (node == nullptr) return kNone;
@@ -127,10 +137,12 @@ class Checker {
     return *node->as_table();
   }
 
-  std::optional<std::string> text(const toml::table& table, const std::string& section, const std::string& key, bool is_required) {
+  std::optional<std::string> text(const toml::table& table, const std::string& section,
+                                  const std::string& key, bool is_required) {
     const toml::node* node = table.get(key);
     if (node == nullptr) {
-      if (is_required) problem(table.source(), fmt::format("\"{}\" is missing{}", key, where_name(section)));
+      if (is_required)
+        problem(table.source(), fmt::format("\"{}\" is missing{}", key, where_name(section)));
       return std::nullopt;
     }
     if (!node->is_string()) {
@@ -144,27 +156,34 @@ class Checker {
     return node->as_string()->get();
   }
 
-  void path(const toml::table& table, const std::string& section, const std::string& key, std::string& target) {
+  void path(const toml::table& table, const std::string& section, const std::string& key,
+            std::string& target) {
     const auto value = text(table, section, key, true);
     if (value) target = (directory_ / *value).lexically_normal().string();
   }
 
-  void address(const toml::table& table, const std::string& section, const std::string& key, std::string& target) {
+  void address(const toml::table& table, const std::string& section, const std::string& key,
+               std::string& target) {
     const auto value = text(table, section, key, true);
     if (!value) return;
     if (!is_address(*value)) {
-      problem(table.get(key)->source(), fmt::format("{}.{} = \"{}\" is no address; HOST:PORT is meant", section, key, *value));
+      problem(
+          table.get(key)->source(),
+          fmt::format("{}.{} = \"{}\" is no address; HOST:PORT is meant", section, key, *value));
     }
     target = *value;
   }
 
   template <std::size_t Size>
-  std::optional<std::array<std::byte, Size>> hex(const toml::table& table, const std::string& section, const std::string& key) {
+  std::optional<std::array<std::byte, Size>> hex(const toml::table& table,
+                                                 const std::string& section,
+                                                 const std::string& key) {
     const auto value = text(table, section, key, true);
     if (!value) return std::nullopt;
     const auto raw = from_hex(*value);
     if (!raw || raw->size() != Size) {
-      problem(table.get(key)->source(), fmt::format("{}.{} is to be {} hexadecimal digits", section, key, 2 * Size));
+      problem(table.get(key)->source(),
+              fmt::format("{}.{} is to be {} hexadecimal digits", section, key, 2 * Size));
       return std::nullopt;
     }
     std::array<std::byte, Size> bytes{};
@@ -181,19 +200,23 @@ class Checker {
     return NodeId{value};
   }
 
-  std::uint64_t number(const toml::table& table, const std::string& section, const std::string& key, std::uint64_t fallback,
-                       std::uint64_t low, std::uint64_t high) {
+  std::uint64_t number(const toml::table& table, const std::string& section, const std::string& key,
+                       std::uint64_t fallback, std::uint64_t low, std::uint64_t high) {
     const toml::node* node = table.get(key);
     if (node == nullptr) return fallback;
     std::optional<std::uint64_t> value;
-    if (node->is_integer() && node->as_integer()->get() >= 0) value = static_cast<std::uint64_t>(node->as_integer()->get());
+    if (node->is_integer() && node->as_integer()->get() >= 0)
+      value = static_cast<std::uint64_t>(node->as_integer()->get());
     if (node->is_string()) value = parse_size(node->as_string()->get());
     if (!value) {
-      problem(node->source(), fmt::format("{}.{} is to be a whole number, or text such as \"64MiB\"", section, key));
+      problem(
+          node->source(),
+          fmt::format("{}.{} is to be a whole number, or text such as \"64MiB\"", section, key));
       return fallback;
     }
     if (*value < low || *value > high) {
-      problem(node->source(), fmt::format("{}.{} = {} is out of range; {} to {} is possible", section, key, *value, low, high));
+      problem(node->source(), fmt::format("{}.{} = {} is out of range; {} to {} is possible",
+                                          section, key, *value, low, high));
       return fallback;
     }
     return *value;
@@ -210,8 +233,10 @@ class Checker {
     config_.node_name = text(node, "node", "name", true).value_or("");
   }
 
-  const toml::table& required(const toml::table& root, const std::string& name, const std::vector<std::string>& known) {
-    if (root.get(name) == nullptr) problem(root.source(), fmt::format("section [{}] is missing", name));
+  const toml::table& required(const toml::table& root, const std::string& name,
+                              const std::vector<std::string>& known) {
+    if (root.get(name) == nullptr)
+      problem(root.source(), fmt::format("section [{}] is missing", name));
     return section(root, name, known);
   }
 
@@ -223,30 +248,39 @@ class Checker {
   }
 
   void read_storage(const toml::table& root) {
-    const toml::table& storage = required(root, "storage", {"data_dir", "drives", "drive_capacity_bytes"});
+    const toml::table& storage =
+        required(root, "storage", {"data_dir", "drives", "drive_capacity_bytes"});
     path(storage, "storage", "data_dir", config_.data_dir);
     config_.drive_count = static_cast<std::uint32_t>(number(storage, "storage", "drives", 1, 1, 1));
-    config_.drive_capacity_bytes = number(storage, "storage", "drive_capacity_bytes", 0, 0, INT64_MAX);
+    config_.drive_capacity_bytes =
+        number(storage, "storage", "drive_capacity_bytes", 0, 0, INT64_MAX);
     const toml::table& rs = section(root, "rs", {"data", "parity"});
-    config_.rs.data_shards = static_cast<std::uint8_t>(number(rs, "rs", "data", 2, 1, kDataShardsMax));
-    config_.rs.parity_shards = static_cast<std::uint8_t>(number(rs, "rs", "parity", 1, 1, kParityShardsMax));
+    config_.rs.data_shards =
+        static_cast<std::uint8_t>(number(rs, "rs", "data", 2, 1, kDataShardsMax));
+    config_.rs.parity_shards =
+        static_cast<std::uint8_t>(number(rs, "rs", "parity", 1, 1, kParityShardsMax));
   }
 
   void read_limits(const toml::table& root) {
     const toml::table& s3 = section(root, "s3", {"region", "root_key_file"});
     config_.region = text(s3, "s3", "region", false).value_or("us-east-1");
     path(s3, "s3", "root_key_file", config_.root_key_file);
-    const toml::table& limits = section(root, "limits", {"put_memory_bytes", "get_memory_bytes", "connections"});
+    const toml::table& limits =
+        section(root, "limits", {"put_memory_bytes", "get_memory_bytes", "connections"});
     constexpr std::uint64_t kMebi = 1 << 20;
-    config_.limits.put_memory_bytes = number(limits, "limits", "put_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
-    config_.limits.get_memory_bytes = number(limits, "limits", "get_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
-    config_.limits.connections_max = static_cast<std::uint32_t>(number(limits, "limits", "connections", 1024, 1, 65536));
+    config_.limits.put_memory_bytes =
+        number(limits, "limits", "put_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
+    config_.limits.get_memory_bytes =
+        number(limits, "limits", "get_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
+    config_.limits.connections_max =
+        static_cast<std::uint32_t>(number(limits, "limits", "connections", 1024, 1, 65536));
   }
 
   void read_nodes(const toml::table& root) {
     const toml::node* node = root.get("nodes");
     if (node == nullptr || !node->is_array_of_tables()) {
-      problem(node == nullptr ? root.source() : node->source(), "the nodes of the cluster are missing: one [[nodes]] section each");
+      problem(node == nullptr ? root.source() : node->source(),
+              "the nodes of the cluster are missing: one [[nodes]] section each");
       return;
     }
     std::set<NodeId> ids;
@@ -260,7 +294,8 @@ class Checker {
       address(table, "nodes", "cluster", entry.cluster_address);
       address(table, "nodes", "s3", entry.s3_address);
       address(table, "nodes", "admin", entry.admin_address);
-      if (entry.id != NodeId{} && !ids.insert(entry.id).second) problem(table.source(), "this node's id is that of another one");
+      if (entry.id != NodeId{} && !ids.insert(entry.id).second)
+        problem(table.source(), "this node's id is that of another one");
       if (!entry.name.empty() && !names.insert(entry.name).second) {
         problem(table.source(), fmt::format("a second node is called \"{}\"", entry.name));
       }
@@ -270,19 +305,25 @@ class Checker {
   }
 
   void check_together(const toml::table& root) {
-    const toml::source_region rs_at = root.contains("rs") ? root.get("rs")->source() : root.source();
+    const toml::source_region rs_at =
+        root.contains("rs") ? root.get("rs")->source() : root.source();
     if (!config_.nodes.empty() && config_.nodes.size() < config_.rs.width()) {
-      problem(rs_at, fmt::format("rs.data = {} and rs.parity = {} need {} nodes, the file has {} (lines {})", config_.rs.data_shards,
-                                 config_.rs.parity_shards, config_.rs.width(), config_.nodes.size(), fmt::join(node_lines_, ", ")));
+      problem(
+          rs_at,
+          fmt::format("rs.data = {} and rs.parity = {} need {} nodes, the file has {} (lines {})",
+                      config_.rs.data_shards, config_.rs.parity_shards, config_.rs.width(),
+                      config_.nodes.size(), fmt::join(node_lines_, ", ")));
     }
     if (config_.nodes.empty() || config_.node_id == NodeId{}) return;
-    const auto own = std::find_if(config_.nodes.begin(), config_.nodes.end(),
-                                  [this](const NodeEntry& entry) { return entry.id == config_.node_id; });
+    const auto own =
+        std::find_if(config_.nodes.begin(), config_.nodes.end(),
+                     [this](const NodeEntry& entry) { return entry.id == config_.node_id; });
     const toml::source_region node_at = root.get("node")->source();
     if (own == config_.nodes.end()) {
       problem(node_at, "no [[nodes]] section has the id of this node");
     } else if (own->name != config_.node_name) {
-      problem(node_at, fmt::format("node.name = \"{}\", but [[nodes]] calls it \"{}\"", config_.node_name, own->name));
+      problem(node_at, fmt::format("node.name = \"{}\", but [[nodes]] calls it \"{}\"",
+                                   config_.node_name, own->name));
     }
   }
 
@@ -294,7 +335,8 @@ class Checker {
 
 }  // namespace
 
-std::optional<std::string> did_you_mean(std::string_view word, const std::vector<std::string>& known) {
+std::optional<std::string> did_you_mean(std::string_view word,
+                                        const std::vector<std::string>& known) {
   std::optional<std::string> best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const std::string& candidate : known) {
@@ -310,12 +352,15 @@ std::optional<std::string> did_you_mean(std::string_view word, const std::vector
 std::string ConfigCheck::report(std::string_view path) const {
   std::string text;
   for (const ConfigProblem& problem : problems) {
-    text += fmt::format("{}:{}:{}: error: {}\n", path, problem.line, problem.column, problem.message);
+    text +=
+        fmt::format("{}:{}:{}: error: {}\n", path, problem.line, problem.column, problem.message);
   }
   return text;
 }
 
-ConfigCheck check_config(std::string_view text, const std::string& path) { return Checker{path}.run(text); }
+ConfigCheck check_config(std::string_view text, const std::string& path) {
+  return Checker{path}.run(text);
+}
 
 Result<std::string> load_text(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
@@ -329,12 +374,15 @@ Result<std::string> load_text(const std::string& path) {
 Result<RootKey> load_root_key(const std::string& path) {
   PREDA_TRY(const std::string text, load_text(path));
   const auto parsed = toml::parse(text, std::string_view{path});
-  if (!parsed) return make_error(ErrorCode::InvalidArgument, path + ": " + std::string(parsed.error().description()));
+  if (!parsed)
+    return make_error(ErrorCode::InvalidArgument,
+                      path + ": " + std::string(parsed.error().description()));
   RootKey key;
   key.access_key_id = parsed.table()["access_key_id"].value_or(std::string{});
   key.secret_access_key = parsed.table()["secret_access_key"].value_or(std::string{});
   if (key.access_key_id.empty() || key.secret_access_key.empty()) {
-    return make_error(ErrorCode::InvalidArgument, path + " is to hold access_key_id = \"...\" and secret_access_key = \"...\"");
+    return make_error(ErrorCode::InvalidArgument,
+                      path + " is to hold access_key_id = \"...\" and secret_access_key = \"...\"");
   }
   return key;
 }

@@ -17,7 +17,7 @@ namespace predastore::node {
 struct NodeEntry {
   NodeId id;
   std::string name;
-  std::string cluster_address;   // host:port, UDP
+  std::string cluster_address;  // host:port, UDP
   std::string s3_address;
   std::string admin_address;
 };
@@ -29,10 +29,10 @@ struct Limits {
   std::uint32_t connections_max = 0;
 };
 
-// One node's configuration, checked. Paths are absolute or relative to the directory the process runs in (those of the file
-// are relative to the file, and have been resolved).
+// One node's configuration, checked. Paths are absolute or relative to the directory the process
+// runs in (those of the file are relative to the file, and have been resolved).
 struct Config {
-  std::string path;                    // of the file itself
+  std::string path;  // of the file itself
   ClusterId cluster_id;
   std::string ca_file;
   std::string certificate_file;
@@ -44,7 +44,7 @@ struct Config {
   std::string admin_address;
   std::string data_dir;
   std::uint32_t drive_count = 1;
-  std::uint64_t drive_capacity_bytes = 0;   // 0: what the file system has
+  std::uint64_t drive_capacity_bytes = 0;  // 0: what the file system has
   RsConfig rs;
   std::string region;
   std::string root_key_file;
@@ -78,6 +78,7 @@ struct RootKey {
 Result<RootKey> load_root_key(const std::string& path);
 
 // The known word that is nearest to `word`, if any is near enough to be meant.
-std::optional<std::string> did_you_mean(std::string_view word, const std::vector<std::string>& known);
+std::optional<std::string> did_you_mean(std::string_view word,
+                                        const std::vector<std::string>& known);
 
 }  // namespace predastore::node

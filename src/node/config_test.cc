@@ -33,8 +33,9 @@ root_key_file = "../root_key.toml"
 )";
   for (int i = 1; i <= 3; ++i) {
     const std::string digit = std::to_string(i);
-    text += "[[nodes]]\nid = \"000000000000000" + digit + "\"\nname = \"n" + digit + "\"\ncluster = \"127.0.0.1:770" + digit +
-            "\"\ns3 = \"127.0.0.1:900" + digit + "\"\nadmin = \"127.0.0.1:780" + digit + "\"\n";
+    text += "[[nodes]]\nid = \"000000000000000" + digit + "\"\nname = \"n" + digit +
+            "\"\ncluster = \"127.0.0.1:770" + digit + "\"\ns3 = \"127.0.0.1:900" + digit +
+            "\"\nadmin = \"127.0.0.1:780" + digit + "\"\n";
   }
   return text;
 }
@@ -64,7 +65,9 @@ TEST(Config, all_problems_are_told_at_once_with_their_place) {
   const ConfigCheck check = check_config(text, "p.toml");
   EXPECT_FALSE(check.config.has_value());
   const std::string report = check.report("p.toml");
-  EXPECT_THAT(report, HasSubstr("p.toml:18:1: error: unknown key \"party\" in [rs]; did you mean \"parity\"?"));
+  EXPECT_THAT(
+      report,
+      HasSubstr("p.toml:18:1: error: unknown key \"party\" in [rs]; did you mean \"parity\"?"));
   EXPECT_THAT(report, HasSubstr("p.toml:10:6: error: listen.s3 = \"nowhere\" is no address"));
   EXPECT_THAT(report, HasSubstr("p.toml:7:6: error: node.id is to be 16 hexadecimal digits"));
   EXPECT_EQ(check.problems.size(), 3U) << report;
@@ -84,11 +87,13 @@ TEST(Config, a_syntax_error_has_its_place) {
 
 TEST(Config, an_empty_file_names_every_missing_section) {
   const std::string report = check_config("", "p.toml").report("p.toml");
-  for (const char* name : {"[cluster]", "[node]", "[listen]", "[storage]", "[[nodes]]"}) EXPECT_THAT(report, HasSubstr(name));
+  for (const char* name : {"[cluster]", "[node]", "[listen]", "[storage]", "[[nodes]]"})
+    EXPECT_THAT(report, HasSubstr(name));
 }
 
 TEST(Config, a_node_that_is_not_in_the_list_is_refused) {
-  const ConfigCheck check = check_config(replaced(good_text(), "id = \"0000000000000001\"", "id = \"00000000000000ff\""), "p.toml");
+  const ConfigCheck check = check_config(
+      replaced(good_text(), "id = \"0000000000000001\"", "id = \"00000000000000ff\""), "p.toml");
   EXPECT_THAT(check.report("p.toml"), HasSubstr("no [[nodes]] section has the id of this node"));
 }
 

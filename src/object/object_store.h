@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,14 +15,15 @@
 
 namespace predastore::object {
 
-// The bytes of an upload, already authenticated and unframed. The reader checks what the client promised (length, payload hash,
-// chunk signatures, trailing checksum, Content-MD5) before it reports the end; an error from it is the upload's error.
+// The bytes of an upload, already authenticated and unframed. The reader checks what the client
+// promised (length, payload hash, chunk signatures, trailing checksum, Content-MD5) before it
+// reports the end; an error from it is the upload's error.
 class BodySource {
  public:
   virtual ~BodySource() = default;
   // 1..max_bytes bytes; empty at the (verified) end.
   virtual Task<Result<Buffer>> read(std::size_t max_bytes) = 0;
-  virtual std::optional<std::uint64_t> size_bytes() const = 0;   // logical, when announced
+  virtual std::optional<std::uint64_t> size_bytes() const = 0;  // logical, when announced
   // After the end: the checksum that the client sent and that was verified, or none.
   virtual ObjectChecksum checksum() const = 0;
 };
@@ -39,7 +40,7 @@ struct PutRequest {
   std::map<std::string, std::string> headers;
   std::map<std::string, std::string> user_metadata;
   meta::Precondition precondition;
-  BodySource* body = nullptr;      // outlives the call
+  BodySource* body = nullptr;  // outlives the call
 };
 struct PutPartRequest {
   std::string bucket;
@@ -50,10 +51,11 @@ struct PutPartRequest {
 };
 struct ByteRange {
   std::uint64_t first = 0;
-  std::uint64_t last = 0;          // inclusive
+  std::uint64_t last = 0;  // inclusive
 };
 
-// A reader of one object as it was at one linearizable read. begin() first proves that the first bytes can be had.
+// A reader of one object as it was at one linearizable read. begin() first proves that the first
+// bytes can be had.
 class ObjectReader {
  public:
   virtual ~ObjectReader() = default;
@@ -62,8 +64,9 @@ class ObjectReader {
   virtual Task<Result<void>> send(ByteRange range, BodySink& sink) = 0;
 };
 
-// The object store without HTTP or S3 in it. Errors as MetaService; besides, Unavailable when fewer than the write quorum of
-// shards became durable, Corruption when more than M shards of a chunk are damaged.
+// The object store without HTTP or S3 in it. Errors as MetaService; besides, Unavailable when fewer
+// than the write quorum of shards became durable, Corruption when more than M shards of a chunk are
+// damaged.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;

@@ -19,13 +19,15 @@ struct CommittedEntry {
   std::string command;
 };
 
-// What the log is applied to. Called by one replica, one call at a time, entries in order and without gaps.
+// What the log is applied to. Called by one replica, one call at a time, entries in order and
+// without gaps.
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
   // The answers, one an entry. An error stops the replica (it must not diverge).
   virtual Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) = 0;
-  // What an entry had been applied up to when the store was opened, and what a restart would find durable.
+  // What an entry had been applied up to when the store was opened, and what a restart would find
+  // durable.
   virtual std::uint64_t applied_index() const = 0;
 };
 
@@ -39,30 +41,34 @@ struct ReplicaStatus {
 };
 
 struct ReplicaOptions {
-  std::string directory;                 // of the log and the vote
+  std::string directory;  // of the log and the vote
   NodeId self;
-  std::vector<NodeId> voters;            // the first configuration; ignored when the log has one
-  Duration election_timeout = 1000ms;    // randomised up to twice this
+  std::vector<NodeId> voters;          // the first configuration; ignored when the log has one
+  Duration election_timeout = 1000ms;  // randomised up to twice this
   Duration heartbeat_interval = 100ms;
-  std::size_t pending_max = 4096;        // proposals waiting; more are refused with Unavailable
+  std::size_t pending_max = 4096;  // proposals waiting; more are refused with Unavailable
 };
 
 // One voter: the pure core (raft/core), its log, its messages and the state machine, on one loop.
 class Replica {
  public:
   virtual ~Replica() = default;
-  virtual Task<void> run() = 0;          // until stop()
+  virtual Task<void> run() = 0;  // until stop()
   virtual Task<void> stop() = 0;
-  // The answer of apply. NotLeader and Unavailable: nothing was or will be done. TimedOut: outcome unknown.
+  // The answer of apply. NotLeader and Unavailable: nothing was or will be done. TimedOut: outcome
+  // unknown.
   virtual Task<Result<std::string>> propose(std::string command, Instant deadline) = 0;
-  // Leader only (else NotLeader): a read begun after this returns sees everything committed before the call. By a majority
-  // round begun after the call, shared by all that wait; returns when this replica has applied that far.
+  // Leader only (else NotLeader): a read begun after this returns sees everything committed before
+  // the call. By a majority round begun after the call, shared by all that wait; returns when this
+  // replica has applied that far.
   virtual Task<Result<std::uint64_t>> read_barrier(Instant deadline) = 0;
   virtual ReplicaStatus status() const = 0;
 };
 
-// Opens the log (recovering it) and registers the raft message handler with `server`. `client` carries messages on Lane::raft.
-Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOptions options, rpc::Server& server, rpc::Client& client,
+// Opens the log (recovering it) and registers the raft message handler with `server`. `client`
+// carries messages on Lane::raft.
+Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOptions options,
+                                                    rpc::Server& server, rpc::Client& client,
                                                     StateMachine& state_machine);
 
 }  // namespace predastore::raft

@@ -12,12 +12,14 @@ constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kRequestHeadBytes = 2 + 2 + 4 + 4 + 8;
 constexpr std::size_t kAnswerHeadBytes = 1 + 4;
 constexpr std::size_t kDetailMaxBytes = 4096;
-constexpr Duration kHeadTimeout = 10s;                    // for a peer that opens a stream and says nothing
-constexpr Duration kDeadlineMax = std::chrono::hours{24};   // 0 in the header; longer ones are cut to it
+constexpr Duration kHeadTimeout = 10s;  // for a peer that opens a stream and says nothing
+constexpr Duration kDeadlineMax =
+    std::chrono::hours{24};  // 0 in the header; longer ones are cut to it
 
 std::uint32_t remaining_ms(Instant now, Instant deadline) {
   if (deadline == kNever) return 0;
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(std::min(deadline - now, kDeadlineMax));
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::min(deadline - now, kDeadlineMax));
   return static_cast<std::uint32_t>(std::max<std::int64_t>(left.count(), 1));
 }
 
@@ -53,7 +55,8 @@ Task<Result<Buffer>> read_answer(net::Stream& stream, Instant deadline) {
   const auto status = decoder.le<std::uint8_t>();
   const auto size_bytes = decoder.le<std::uint32_t>();
   if (status == 0) {
-    if (size_bytes > kBodyMaxBytes) co_return make_error(ErrorCode::Corruption, "an answer is larger than allowed");
+    if (size_bytes > kBodyMaxBytes)
+      co_return make_error(ErrorCode::Corruption, "an answer is larger than allowed");
     co_return co_await read_exactly(stream, size_bytes, deadline);
   }
   if (status > static_cast<std::uint8_t>(ErrorCode::Internal) + 1 || size_bytes > kDetailMaxBytes) {
@@ -63,8 +66,13 @@ Task<Result<Buffer>> read_answer(net::Stream& stream, Instant deadline) {
   co_return make_error(static_cast<ErrorCode>(status - 1), std::string{detail.text()});
 }
 
-Call::Call(std::unique_ptr<net::Stream> stream, MessageType type, std::uint64_t request_id, Instant deadline, Buffer body)
-    : stream_(std::move(stream)), type_(type), request_id_(request_id), deadline_(deadline), body_(std::move(body)) {}
+Call::Call(std::unique_ptr<net::Stream> stream, MessageType type, std::uint64_t request_id,
+           Instant deadline, Buffer body)
+    : stream_(std::move(stream)),
+      type_(type),
+      request_id_(request_id),
+      deadline_(deadline),
+      body_(std::move(body)) {}
 
 // A peer that is gone does not get its answer; nobody is left to be told.
 Task<void> Call::answer(BufferChain body) {
@@ -91,7 +99,10 @@ Task<void> Call::answer(Error error) {
 }
 
 Server::Server(Environment env, net::Transport& transport, std::size_t in_flight_max)
-    : env_(env), transport_(transport), slots_(env.clock, in_flight_max), tasks_(env.executor, env.clock) {}
+    : env_(env),
+      transport_(transport),
+      slots_(env.clock, in_flight_max),
+      tasks_(env.executor, env.clock) {}
 
 void Server::handle(MessageType type, Handler handler) { handlers_[type] = std::move(handler); }
 
@@ -121,19 +132,24 @@ Task<void> Server::serve(std::unique_ptr<net::Stream> stream) {
   const auto left_ms = decoder.le<std::uint32_t>();
   const auto request_id = decoder.le<std::uint64_t>();
   const Instant deadline =
-      left_ms == 0 ? kNever : env_.clock.now() + std::min<Duration>(std::chrono::milliseconds{left_ms}, kDeadlineMax);
+      left_ms == 0
+          ? kNever
+          : env_.clock.now() + std::min<Duration>(std::chrono::milliseconds{left_ms}, kDeadlineMax);
   const auto handler = handlers_.find(type);
   if (version != kVersion || size_bytes > kBodyMaxBytes || handler == handlers_.end()) {
     const Instant refuse_by = std::min(deadline, head_deadline);
     const bool too_large = version == kVersion && size_bytes > kBodyMaxBytes;
     Call refused{std::move(stream), type, request_id, refuse_by, Buffer{}};
-    Error reason = too_large ? make_error(ErrorCode::InvalidArgument, "the request is larger than allowed")
-                             : make_error(ErrorCode::Unsupported, "this node does not know the message or its version");
+    Error reason =
+        too_large ? make_error(ErrorCode::InvalidArgument, "the request is larger than allowed")
+                  : make_error(ErrorCode::Unsupported,
+                               "this node does not know the message or its version");
     co_await refused.answer(std::move(reason));
     co_return;
   }
   // One way streams live without a deadline, but their first body may not take for ever.
-  auto body = co_await read_exactly(*stream, size_bytes, deadline == kNever ? env_.clock.now() + kHeadTimeout : deadline);
+  auto body = co_await read_exactly(
+      *stream, size_bytes, deadline == kNever ? env_.clock.now() + kHeadTimeout : deadline);
   if (!body) co_return;
   Call call{std::move(stream), type, request_id, deadline, std::move(*body)};
   co_await handler->second(std::move(call));
@@ -141,14 +157,19 @@ Task<void> Server::serve(std::unique_ptr<net::Stream> stream) {
 
 Client::Client(Environment env, net::Transport& transport) : env_(env), transport_(transport) {}
 
-Task<Result<std::unique_ptr<net::Stream>>> Client::begin(NodeId peer, MessageType type, BufferChain body, Instant deadline,
+Task<Result<std::unique_ptr<net::Stream>>> Client::begin(NodeId peer, MessageType type,
+                                                         BufferChain body, Instant deadline,
                                                          net::Lane lane) {
-  if (body.size() > kBodyMaxBytes) co_return make_error(ErrorCode::InvalidArgument, "the request is larger than allowed");
+  if (body.size() > kBodyMaxBytes)
+    co_return make_error(ErrorCode::InvalidArgument, "the request is larger than allowed");
   PREDA_CO_TRY(auto stream, co_await transport_.open(peer, lane, deadline));
   const Instant now = env_.clock.now();
-  if (deadline <= now) co_return make_error(ErrorCode::TimedOut, "no time was left to send the request");
+  if (deadline <= now)
+    co_return make_error(ErrorCode::TimedOut, "no time was left to send the request");
   Encoder head;
-  head.le(static_cast<std::uint16_t>(type)).le(kVersion).le(static_cast<std::uint32_t>(body.size()));
+  head.le(static_cast<std::uint16_t>(type))
+      .le(kVersion)
+      .le(static_cast<std::uint32_t>(body.size()));
   head.le(remaining_ms(now, deadline)).le(env_.random.next_u64());
   BufferChain chain{Buffer::take(std::move(head).take())};
   chain.append(body);
@@ -156,7 +177,8 @@ Task<Result<std::unique_ptr<net::Stream>>> Client::begin(NodeId peer, MessageTyp
   co_return std::move(stream);
 }
 
-Task<Result<Buffer>> Client::call(NodeId peer, MessageType type, BufferChain body, Instant deadline, net::Lane lane) {
+Task<Result<Buffer>> Client::call(NodeId peer, MessageType type, BufferChain body, Instant deadline,
+                                  net::Lane lane) {
   PREDA_CO_TRY(auto stream, co_await begin(peer, type, std::move(body), deadline, lane));
   PREDA_CO_CHECK(co_await stream->finish());
   co_return co_await read_answer(*stream, deadline);

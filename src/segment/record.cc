@@ -14,15 +14,19 @@ bool is_within_limits(const RecordHeader& header) {
   if (header.key.role.value() >= kDataShardsMax + kParityShardsMax) return false;
   switch (header.kind) {
     case RecordKind::segment:
-      if (header.logical_size_bytes == 0 || header.logical_size_bytes > kSegmentSizeBytes) return false;
-      if (header.stored_size_bytes == 0 || header.stored_size_bytes > kSegmentSizeBytes) return false;
+      if (header.logical_size_bytes == 0 || header.logical_size_bytes > kSegmentSizeBytes)
+        return false;
+      if (header.stored_size_bytes == 0 || header.stored_size_bytes > kSegmentSizeBytes)
+        return false;
       if (!is_known_codec(header.codec)) return false;
       return header.codec != 0 || header.stored_size_bytes == header.logical_size_bytes;
     case RecordKind::commit:
       if (header.stored_size_bytes != 0 || header.codec != 0) return false;
-      return header.logical_size_bytes <= std::uint64_t{header.segment_index.value()} * kSegmentSizeBytes;
+      return header.logical_size_bytes <=
+             std::uint64_t{header.segment_index.value()} * kSegmentSizeBytes;
     case RecordKind::tombstone:
-      return header.stored_size_bytes == 0 && header.logical_size_bytes == 0 && header.payload_crc32 == 0 && header.codec == 0;
+      return header.stored_size_bytes == 0 && header.logical_size_bytes == 0 &&
+             header.payload_crc32 == 0 && header.codec == 0;
   }
   return false;
 }
@@ -33,10 +37,21 @@ void encode_record_header(const RecordHeader& header, MutableByteSpan out) {
   PREDA_ASSERT(out.size() == kRecordHeaderSizeBytes);
   PREDA_ASSERT(is_within_limits(header));
   Encoder encoder;
-  encoder.le(kRecordMagic).le(kRecordVersion).le(static_cast<std::uint8_t>(header.kind)).le(header.codec);
-  encoder.le(header.key.role.value()).raw(header.key.object_id.span()).le(header.key.chunk_index.value());
-  encoder.le(header.segment_index.value()).le(header.logical_size_bytes).le(header.stored_size_bytes).le(header.payload_crc32);
-  encoder.le(header.file_id.value()).le(header.own_offset_bytes).le(header.write_id.value()).le(header.generation.value());
+  encoder.le(kRecordMagic)
+      .le(kRecordVersion)
+      .le(static_cast<std::uint8_t>(header.kind))
+      .le(header.codec);
+  encoder.le(header.key.role.value())
+      .raw(header.key.object_id.span())
+      .le(header.key.chunk_index.value());
+  encoder.le(header.segment_index.value())
+      .le(header.logical_size_bytes)
+      .le(header.stored_size_bytes)
+      .le(header.payload_crc32);
+  encoder.le(header.file_id.value())
+      .le(header.own_offset_bytes)
+      .le(header.write_id.value())
+      .le(header.generation.value());
   encoder.le(header.write_epoch.value()).le(header.sequence.value()).le(header.incarnation.value());
   PREDA_ASSERT(encoder.size() == kCrcOffset);
   encoder.le(crc32(as_bytes(encoder.str())));
@@ -44,9 +59,11 @@ void encode_record_header(const RecordHeader& header, MutableByteSpan out) {
 }
 
 Result<RecordHeader> decode_record_header(ByteSpan bytes) {
-  if (bytes.size() < kRecordHeaderSizeBytes) return make_error(ErrorCode::Corruption, "record header is cut off");
+  if (bytes.size() < kRecordHeaderSizeBytes)
+    return make_error(ErrorCode::Corruption, "record header is cut off");
   Decoder decoder{bytes.first(kRecordHeaderSizeBytes)};
-  if (decoder.le<std::uint32_t>() != kRecordMagic) return make_error(ErrorCode::Corruption, "no record magic");
+  if (decoder.le<std::uint32_t>() != kRecordMagic)
+    return make_error(ErrorCode::Corruption, "no record magic");
   const auto version = decoder.le<std::uint8_t>();
   RecordHeader header;
   const auto kind = decoder.le<std::uint8_t>();
@@ -70,8 +87,10 @@ Result<RecordHeader> decode_record_header(ByteSpan bytes) {
   if (!decoder.finished() || crc32(bytes.first(kCrcOffset)) != expected) {
     return make_error(ErrorCode::Corruption, "record header CRC");
   }
-  if (version != kRecordVersion) return make_error(ErrorCode::Unsupported, "record version " + std::to_string(version));
-  if (kind < 1 || kind > 3 || !is_within_limits(header)) return make_error(ErrorCode::Corruption, "record field out of range");
+  if (version != kRecordVersion)
+    return make_error(ErrorCode::Unsupported, "record version " + std::to_string(version));
+  if (kind < 1 || kind > 3 || !is_within_limits(header))
+    return make_error(ErrorCode::Corruption, "record field out of range");
   return header;
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 RecordHeader sample_header() {
   RecordHeader header;
-  for (std::size_t i = 0; i < 32; ++i) header.key.object_id.bytes[i] = static_cast<std::byte>(i * 7);
+  for (std::size_t i = 0; i < 32; ++i)
+    header.key.object_id.bytes[i] = static_cast<std::byte>(i * 7);
   header.key.chunk_index = ChunkIndex{0x01020304};
   header.key.role = ShardRole{2};
   header.segment_index = SegmentIndex{77};
@@ -85,8 +86,10 @@ void check_geometry(std::uint64_t size, std::uint8_t k) {
       longest = std::max(longest, length);
       if (length == 0) continue;
       ASSERT_EQ(segment_offset(size, k, StripeIndex{s}, ShardRole{role}), offset);
-      const Location first{.stripe = StripeIndex{s}, .role = ShardRole{role}, .offset_in_segment = 0};
-      const Location last{.stripe = StripeIndex{s}, .role = ShardRole{role}, .offset_in_segment = length - 1};
+      const Location first{
+          .stripe = StripeIndex{s}, .role = ShardRole{role}, .offset_in_segment = 0};
+      const Location last{
+          .stripe = StripeIndex{s}, .role = ShardRole{role}, .offset_in_segment = length - 1};
       ASSERT_EQ(locate(size, k, offset), first);
       ASSERT_EQ(locate(size, k, offset + length - 1), last);
       offset += length;
@@ -108,7 +111,8 @@ TEST(Geometry, every_byte_has_one_place_for_all_sizes_and_k) {
         for (int delta = -1; delta <= 1; ++delta) {
           if (base + extra == 0 && delta < 0) continue;
           check_geometry(base + extra + static_cast<std::uint64_t>(delta), k);
-          if (testing::Test::HasFatalFailure()) FAIL() << "size " << base + extra << " k " << int{k};
+          if (testing::Test::HasFatalFailure())
+            FAIL() << "size " << base + extra << " k " << int{k};
         }
       }
     }

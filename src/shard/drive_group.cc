@@ -66,7 +66,8 @@ Task<Result<void>> DriveWriter::refuse_conflicts(Group& group) {
   co_return Result<void>{};
 }
 
-void DriveWriter::decide(Placed& placed, std::map<ShardKey, std::optional<Generation>>& held) const {
+void DriveWriter::decide(Placed& placed,
+                         std::map<ShardKey, std::optional<Generation>>& held) const {
   const RecordHeader& header = placed.record.header;
   const auto refuse = [&placed](Result<void> outcome) {
     placed.is_refused = true;
@@ -82,10 +83,12 @@ void DriveWriter::decide(Placed& placed, std::map<ShardKey, std::optional<Genera
   if (attempt.error) return refuse(*attempt.error);
   if (header.kind == RecordKind::segment) return;
   for (const Extent& extent : attempt.extents) {
-    if (abandoned_.contains(extent.file_id)) return refuse(make_error(ErrorCode::Io, "a file with segments of the shard failed"));
+    if (abandoned_.contains(extent.file_id))
+      return refuse(make_error(ErrorCode::Io, "a file with segments of the shard failed"));
   }
   std::optional<Generation>& current = held[header.key];
-  if (current && *current > header.generation) return refuse(make_error(ErrorCode::Conflict, "a higher generation is stored"));
+  if (current && *current > header.generation)
+    return refuse(make_error(ErrorCode::Conflict, "a higher generation is stored"));
   current = header.generation;
 }
 
@@ -99,8 +102,8 @@ MutableByteSpan DriveWriter::group_memory(std::size_t size_bytes) {
   return {static_cast<std::byte*>(memory_.get()), size_bytes};
 }
 
-// Gives every record its place and number. The group begins on a block of its own, since none that may be durable is written
-// again.
+// Gives every record its place and number. The group begins on a block of its own, since none that
+// may be durable is written again.
 Buffer DriveWriter::lay_out(Group& group) {
   const std::uint64_t base = open_->end_bytes;
   std::uint64_t size_bytes = base == 0 ? kFileHeaderSizeBytes : 0;
@@ -112,7 +115,8 @@ Buffer DriveWriter::lay_out(Group& group) {
   MutableByteSpan out = group_memory(round_up_to_block(size_bytes));
   if (base == 0) {
     const std::string header =
-        encode_file_header({options_->cluster, options_->node, options_->drive, open_->id, options_->shard_file_size_bytes});
+        encode_file_header({options_->cluster, options_->node, options_->drive, open_->id,
+                            options_->shard_file_size_bytes});
     std::memcpy(out.data(), header.data(), header.size());
   }
   std::uint64_t at = frame_bytes;
@@ -126,7 +130,8 @@ Buffer DriveWriter::lay_out(Group& group) {
     segment::encode_record_header(header, encoded);
     open_->footer.add(header, encoded);
     const ByteSpan payload = placed.record.payload;
-    if (!payload.empty()) std::memcpy(out.data() + at + kRecordHeaderSizeBytes, payload.data(), payload.size());
+    if (!payload.empty())
+      std::memcpy(out.data() + at + kRecordHeaderSizeBytes, payload.data(), payload.size());
     at += header.record_size_bytes();
   }
   std::memset(out.data() + at, 0, out.size() - at);
@@ -146,7 +151,8 @@ Task<Result<void>> DriveWriter::store_group(Group& group) {
   for (Placed& placed : group) {
     if (placed.is_refused) continue;
     if (placed.record.decision) has_decisions = true;
-    if (placed.record.header.kind == RecordKind::segment) add_segment(placed.record.attempt->extents, placed.record.header);
+    if (placed.record.header.kind == RecordKind::segment)
+      add_segment(placed.record.attempt->extents, placed.record.header);
   }
   if (!has_decisions) co_return Result<void>{};
   PREDA_CO_CHECK(co_await open_->file->sync());
@@ -167,8 +173,9 @@ Task<Result<void>> DriveWriter::update_index(const Group& group) {
       continue;
     }
     const ShardTry& attempt = *placed.record.attempt;
-    IndexEntry entry{attempt.stamp, header.sequence, attempt.segment_count, attempt.logical_size_bytes,
-                     attempt.crc32, attempt.extents};
+    IndexEntry entry{attempt.stamp,         header.sequence,
+                     attempt.segment_count, attempt.logical_size_bytes,
+                     attempt.crc32,         attempt.extents};
     batch.put(kShardFamily, encode_shard_key(header.key), encode_entry(entry));
   }
   if (batch.empty()) co_return Result<void>{};
@@ -186,7 +193,8 @@ Task<Result<void>> DriveWriter::update_index(const Group& group) {
 void DriveWriter::answer(Group& group, const Result<void>& result) {
   for (Placed& placed : group) {
     const Result<void>& outcome = placed.is_refused ? placed.outcome : result;
-    if (!outcome && placed.record.attempt && !placed.record.attempt->error) placed.record.attempt->error = outcome.error();
+    if (!outcome && placed.record.attempt && !placed.record.attempt->error)
+      placed.record.attempt->error = outcome.error();
     if (!placed.record.decision) continue;
     placed.record.decision->result = outcome;
     placed.record.decision->changed.notify_all();
@@ -199,7 +207,9 @@ Task<Result<void>> DriveWriter::ensure_room() {
   PREDA_ASSERT(!queue_.empty());
   if (open_ && !fits(queue_.front().header.record_size_bytes(), 1)) {
     const auto sealed = co_await seal_file();
-    if (!sealed) co_await abandon_file();  // what its shards have in it is lost to them; this group goes to a new one
+    if (!sealed)
+      co_await abandon_file();  // what its shards have in it is lost to them; this group goes to a
+                                // new one
   }
   if (!open_) {
     PREDA_CO_CHECK(co_await begin_file());
@@ -211,7 +221,8 @@ Task<Result<void>> DriveWriter::begin_file() {
   PREDA_CO_CHECK(co_await refresh_capacity());
   ShardFileId id{env_.random.next_u64()};
   const std::string directory = options_->directory + "/shards";
-  const FileMode mode{.write = true, .create = true, .exclusive = true, .direct = options_->direct_io};
+  const FileMode mode{
+      .write = true, .create = true, .exclusive = true, .direct = options_->direct_io};
   PREDA_CO_TRY(auto file, co_await env_.files.open(directory + "/" + shard_file_name(id), mode));
   PREDA_CO_CHECK(co_await env_.files.sync_directory(directory));
   OpenFile opened;
@@ -226,7 +237,8 @@ Task<Result<void>> DriveWriter::seal_file() {
   const std::string bytes = open_->footer.encode(open_->id, open_->end_bytes);
   MutableBuffer aligned = MutableBuffer::aligned(bytes.size());
   std::memcpy(aligned.data(), bytes.data(), bytes.size());
-  PREDA_CO_CHECK(co_await open_->file->write(open_->end_bytes, BufferChain{std::move(aligned).freeze()}));
+  PREDA_CO_CHECK(
+      co_await open_->file->write(open_->end_bytes, BufferChain{std::move(aligned).freeze()}));
   PREDA_CO_CHECK(co_await open_->file->sync());
   ++counters_.sync_count;
   used_bytes_ += bytes.size();
@@ -235,7 +247,8 @@ Task<Result<void>> DriveWriter::seal_file() {
   co_return Result<void>{};
 }
 
-// Nothing more is written to the file. What was acknowledged in it stays readable; what was not fails, now or at its commit.
+// Nothing more is written to the file. What was acknowledged in it stays readable; what was not
+// fails, now or at its commit.
 Task<void> DriveWriter::abandon_file() {
   ++counters_.abandoned_file_count;
   const ShardFileId id = open_->id;
@@ -244,7 +257,8 @@ Task<void> DriveWriter::abandon_file() {
   abandoned_.insert(id);
   open_.reset();
   if (!is_needed) {  // a full drive must not fill with files that hold nothing
-    const auto removed = co_await env_.files.remove(options_->directory + "/shards/" + shard_file_name(id));
+    const auto removed =
+        co_await env_.files.remove(options_->directory + "/shards/" + shard_file_name(id));
     if (removed) {
       used_bytes_ -= size_bytes;
       --counters_.shard_file_count;
@@ -257,7 +271,8 @@ Task<Result<void>> DriveWriter::refresh_capacity() {
   const auto space = co_await env_.files.space(options_->directory);
   if (space) {
     capacity_bytes_ = used_bytes_ + space->free_bytes;
-    if (options_->capacity_bytes != 0) capacity_bytes_ = std::min(capacity_bytes_, options_->capacity_bytes);
+    if (options_->capacity_bytes != 0)
+      capacity_bytes_ = std::min(capacity_bytes_, options_->capacity_bytes);
   } else if (capacity_bytes_ == 0) {
     co_return space.error();
   }

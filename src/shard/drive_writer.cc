@@ -16,7 +16,8 @@ using segment::RecordKind;
 
 constexpr std::uint64_t kHoldBackBytes = 256 * 1024;
 constexpr std::uint64_t kRecordMaxBytes = kRecordHeaderSizeBytes + kSegmentSizeBytes;
-// Sequences are not given out twice even if the last ones that were used cannot be read at the moment.
+// Sequences are not given out twice even if the last ones that were used cannot be read at the
+// moment.
 constexpr std::uint64_t kSequenceGap = 1 << 16;
 
 class DriveShardWriter final : public ShardWriter {
@@ -33,7 +34,9 @@ class DriveShardWriter final : public ShardWriter {
     }
     co_return Result<void>{};
   }
-  Task<Result<void>> commit(Instant deadline) override { return drive_->commit(attempt_, deadline); }
+  Task<Result<void>> commit(Instant deadline) override {
+    return drive_->commit(attempt_, deadline);
+  }
 
  private:
   std::shared_ptr<DriveWriter> drive_;
@@ -48,17 +51,20 @@ DriveWriter::DriveWriter(Environment env, std::shared_ptr<const ShardStoreOption
       options_(std::move(options)),
       index_(std::move(index)),
       budget_(env.clock, options_->write_budget_bytes),
-      // Whoever waits for a window or the budget must see it written, so what is held back leaves room for one more record.
-      hold_back_bytes_(std::min(
-          {kHoldBackBytes, options_->shard_window_bytes - kRecordMaxBytes, options_->write_budget_bytes - kRecordMaxBytes})),
+      // Whoever waits for a window or the budget must see it written, so what is held back leaves
+      // room for one more record.
+      hold_back_bytes_(std::min({kHoldBackBytes, options_->shard_window_bytes - kRecordMaxBytes,
+                                 options_->write_budget_bytes - kRecordMaxBytes})),
       work_(env.clock),
-      next_sequence_(start.last_sequence.value() == 0 ? 1 : start.last_sequence.value() + kSequenceGap),
+      next_sequence_(start.last_sequence.value() == 0 ? 1
+                                                      : start.last_sequence.value() + kSequenceGap),
       last_decision_(start.last_decision),
       used_bytes_(start.used_bytes) {
   counters_.shard_file_count = start.file_count;
 }
 
-std::unique_ptr<ShardWriter> make_shard_writer(std::shared_ptr<DriveWriter> drive, std::shared_ptr<ShardTry> attempt) {
+std::unique_ptr<ShardWriter> make_shard_writer(std::shared_ptr<DriveWriter> drive,
+                                               std::shared_ptr<ShardTry> attempt) {
   return std::make_unique<DriveShardWriter>(std::move(drive), std::move(attempt));
 }
 
@@ -78,7 +84,8 @@ void DriveWriter::stop() {
 }
 
 bool DriveWriter::is_worth_writing() const {
-  return !queue_.empty() && (queued_decisions_ > 0 || queued_bytes_ >= hold_back_bytes_ || stopping_);
+  return !queue_.empty() &&
+         (queued_decisions_ > 0 || queued_bytes_ >= hold_back_bytes_ || stopping_);
 }
 
 Task<void> DriveWriter::write_next() {
@@ -110,32 +117,39 @@ Task<void> DriveWriter::write_next() {
 // ---- what others ask for
 
 Result<void> DriveWriter::available() const {
-  if (failed_) return make_error(ErrorCode::Unavailable, "the drive's index failed: " + failed_->to_string());
+  if (failed_)
+    return make_error(ErrorCode::Unavailable, "the drive's index failed: " + failed_->to_string());
   return {};
 }
 
 Result<void> DriveWriter::has_room(std::uint64_t size_bytes) const {
-  const std::uint64_t footer_bytes = open_ ? open_->footer.size_bytes(queue_.size()) : kDiskBlockBytes;
-  if (used_bytes_ + queued_bytes_ + footer_bytes + options_->reserve_bytes + size_bytes > capacity_bytes_) {
+  const std::uint64_t footer_bytes =
+      open_ ? open_->footer.size_bytes(queue_.size()) : kDiskBlockBytes;
+  if (used_bytes_ + queued_bytes_ + footer_bytes + options_->reserve_bytes + size_bytes >
+      capacity_bytes_) {
     return make_error(ErrorCode::NoSpace, "the drive is full");
   }
   return {};
 }
 
 Result<void> DriveWriter::check_segment(const ShardTry& attempt, const Segment& segment) const {
-  if (attempt.is_closed || segment.index.value() != attempt.segment_count || attempt.segment_count >= kShardSegmentsMax) {
+  if (attempt.is_closed || segment.index.value() != attempt.segment_count ||
+      attempt.segment_count >= kShardSegmentsMax) {
     return make_error(ErrorCode::InvalidArgument, "a segment out of order");
   }
-  const bool is_sized = segment.logical_size_bytes > 0 && segment.logical_size_bytes <= kSegmentSizeBytes &&
+  const bool is_sized = segment.logical_size_bytes > 0 &&
+                        segment.logical_size_bytes <= kSegmentSizeBytes &&
                         !segment.stored.empty() && segment.stored.size() <= kSegmentSizeBytes &&
                         (segment.codec != 0 || segment.stored.size() == segment.logical_size_bytes);
   if (!is_sized || !segment::is_known_codec(segment.codec))
     return make_error(ErrorCode::InvalidArgument, "a segment of no allowed size");
-  if (segment::crc32(segment.stored) != segment.crc32) return make_error(ErrorCode::Corruption, "a segment arrived damaged");
+  if (segment::crc32(segment.stored) != segment.crc32)
+    return make_error(ErrorCode::Corruption, "a segment arrived damaged");
   return has_room(kRecordMaxBytes);
 }
 
-Task<Result<void>> DriveWriter::append(std::shared_ptr<ShardTry> attempt, Segment segment, Instant deadline) {
+Task<Result<void>> DriveWriter::append(std::shared_ptr<ShardTry> attempt, Segment segment,
+                                       Instant deadline) {
   const auto fail = [&attempt](Error error) {
     attempt->error = error;
     return Result<void>{std::move(error)};
@@ -153,7 +167,8 @@ Task<Result<void>> DriveWriter::append(std::shared_ptr<ShardTry> attempt, Segmen
   if (!within_budget) co_return fail(within_budget.error());
   SemaphoreHold budget{budget_, size_bytes};
   if (attempt->error) co_return *attempt->error;
-  if (stopping_ || failed_) co_return fail(make_error(ErrorCode::Unavailable, "the drive is being closed"));
+  if (stopping_ || failed_)
+    co_return fail(make_error(ErrorCode::Unavailable, "the drive is being closed"));
   if (attempt->is_closed || segment.index.value() != attempt->segment_count) {
     co_return fail(make_error(ErrorCode::InvalidArgument, "two segments at a time"));
   }
@@ -179,7 +194,8 @@ Task<Result<void>> DriveWriter::commit(std::shared_ptr<ShardTry> attempt, Instan
   PREDA_CO_CHECK(available());
   if (attempt->error) co_return *attempt->error;
   if (stopping_) co_return make_error(ErrorCode::Unavailable, "the drive is being closed");
-  if (attempt->is_closed) co_return make_error(ErrorCode::InvalidArgument, "a shard is committed once");
+  if (attempt->is_closed)
+    co_return make_error(ErrorCode::InvalidArgument, "a shard is committed once");
   attempt->is_closed = true;
   QueuedRecord record;
   record.header.kind = RecordKind::commit;
@@ -199,8 +215,11 @@ Task<Result<void>> DriveWriter::remove(std::vector<ShardRemoval> removals, Insta
     PREDA_CO_CHECK(available());
     if (stopping_) co_return make_error(ErrorCode::Unavailable, "the drive is being closed");
     const std::size_t end = std::min(removals.size(), begin + kAtOnce);
-    const std::uint64_t footer_bytes = open_ ? open_->footer.size_bytes(queue_.size() + kAtOnce) : kDiskBlockBytes;
-    if (used_bytes_ + queued_bytes_ + (end - begin) * kRecordHeaderSizeBytes + kDiskBlockBytes + footer_bytes > capacity_bytes_) {
+    const std::uint64_t footer_bytes =
+        open_ ? open_->footer.size_bytes(queue_.size() + kAtOnce) : kDiskBlockBytes;
+    if (used_bytes_ + queued_bytes_ + (end - begin) * kRecordHeaderSizeBytes + kDiskBlockBytes +
+            footer_bytes >
+        capacity_bytes_) {
       co_return make_error(ErrorCode::NoSpace, "the drive is full to the last");
     }
     std::vector<std::shared_ptr<Decision>> decisions;
@@ -219,10 +238,12 @@ Task<Result<void>> DriveWriter::remove(std::vector<ShardRemoval> removals, Insta
   co_return Result<void>{};
 }
 
-Task<Result<void>> DriveWriter::await_decision(std::shared_ptr<Decision> decision, Instant deadline) {
+Task<Result<void>> DriveWriter::await_decision(std::shared_ptr<Decision> decision,
+                                               Instant deadline) {
   while (!decision->result) {
     const bool was_notified = co_await decision->changed.wait_until(deadline);
-    if (!was_notified && !decision->result) co_return make_error(ErrorCode::TimedOut, "waiting for the drive");
+    if (!was_notified && !decision->result)
+      co_return make_error(ErrorCode::TimedOut, "waiting for the drive");
   }
   co_return *decision->result;
 }
@@ -274,7 +295,8 @@ Task<void> DriveWriter::doubt_index() {
     batch.erase(kStateFamily, std::string{kStateKey});
     return index->write(batch);
   };
-  (void)co_await run_blocking(env_.blocking, std::move(erase));  // else with the next group, or at the end
+  (void)co_await run_blocking(env_.blocking,
+                              std::move(erase));  // else with the next group, or at the end
 }
 
 void DriveWriter::fill(DriveStatus& status) const {

@@ -51,8 +51,9 @@ struct QueuedRecord {
   SemaphoreHold budget;
 };
 
-// Takes the records of all shards of one drive and makes them durable in groups, by one task; see ShardStore for the order of
-// writes. A group that holds no decision is written but not synced, and waits until it is worth a write: nobody waits for it.
+// Takes the records of all shards of one drive and makes them durable in groups, by one task; see
+// ShardStore for the order of writes. A group that holds no decision is written but not synced, and
+// waits until it is worth a write: nobody waits for it.
 class DriveWriter {
  public:
   struct Start {
@@ -61,8 +62,8 @@ class DriveWriter {
     std::uint64_t used_bytes = 0;
     std::uint64_t file_count = 0;
   };
-  DriveWriter(Environment env, std::shared_ptr<const ShardStoreOptions> options, std::shared_ptr<kv::KeyValueStore> index,
-              Start start);
+  DriveWriter(Environment env, std::shared_ptr<const ShardStoreOptions> options,
+              std::shared_ptr<kv::KeyValueStore> index, Start start);
 
   Task<void> run();  // until stop() and everything that was queued is written
   void stop();
@@ -138,6 +139,7 @@ class DriveWriter {
   DriveStatus counters_;
 };
 
-std::unique_ptr<ShardWriter> make_shard_writer(std::shared_ptr<DriveWriter> drive, std::shared_ptr<ShardTry> attempt);
+std::unique_ptr<ShardWriter> make_shard_writer(std::shared_ptr<DriveWriter> drive,
+                                               std::shared_ptr<ShardTry> attempt);
 
 }  // namespace predastore::shard

@@ -26,12 +26,13 @@ struct FoundFiles {
   std::vector<Damage> damage;
 };
 
-// What a crash left of the shard files of one drive. Order of writes: a file without a good trailer is scanned, a footer with
-// what is good in it is written behind its end and synced, so that what was found stays found; nothing that was written before is
-// touched.
+// What a crash left of the shard files of one drive. Order of writes: a file without a good trailer
+// is scanned, a footer with what is good in it is written behind its end and synced, so that what
+// was found stays found; nothing that was written before is touched.
 class FileRecovery {
  public:
-  FileRecovery(Environment env, std::shared_ptr<const ShardStoreOptions> options) : env_(env), options_(std::move(options)) {}
+  FileRecovery(Environment env, std::shared_ptr<const ShardStoreOptions> options)
+      : env_(env), options_(std::move(options)) {}
   Task<Result<FoundFiles>> run();
   // The headers of all good records of a file: from its index, or by a scan when that is damaged.
   Task<Result<std::vector<segment::RecordHeader>>> load(FoundFile found);
@@ -40,9 +41,12 @@ class FileRecovery {
  private:
   Task<Result<FoundFile>> examine(ShardFileId id);
   Task<Result<void>> check_header(std::shared_ptr<File> file, ShardFileId id);
-  Task<Result<std::vector<segment::RecordHeader>>> scan(std::shared_ptr<File> file, ShardFileId id, std::uint64_t end_bytes);
-  Task<Result<Buffer>> read_what_can_be(std::shared_ptr<File> file, std::uint64_t offset_bytes, std::size_t size_bytes);
-  Task<Result<FoundFile>> seal(ShardFileId id, std::shared_ptr<File> file, std::uint64_t size_bytes);
+  Task<Result<std::vector<segment::RecordHeader>>> scan(std::shared_ptr<File> file, ShardFileId id,
+                                                        std::uint64_t end_bytes);
+  Task<Result<Buffer>> read_what_can_be(std::shared_ptr<File> file, std::uint64_t offset_bytes,
+                                        std::size_t size_bytes);
+  Task<Result<FoundFile>> seal(ShardFileId id, std::shared_ptr<File> file,
+                               std::uint64_t size_bytes);
   void report(ShardFileId id, std::uint64_t offset_bytes, std::string detail);
   std::string path_of(ShardFileId id) const;
 

@@ -12,17 +12,20 @@ using rpc::MessageType;
 
 constexpr std::uint64_t kRecordMaxBytes = segment::kRecordHeaderSizeBytes + kSegmentSizeBytes;
 
-// A shard written to another node: frames on the stream of one request, whose answer comes after the commit.
+// A shard written to another node: frames on the stream of one request, whose answer comes after
+// the commit.
 class RemoteShardWriter final : public ShardWriter {
  public:
-  RemoteShardWriter(Clock& clock, std::unique_ptr<net::Stream> stream) : clock_(clock), stream_(std::move(stream)) {}
+  RemoteShardWriter(Clock& clock, std::unique_ptr<net::Stream> stream)
+      : clock_(clock), stream_(std::move(stream)) {}
 
   Task<Result<void>> append(std::vector<Segment> segments, Instant deadline) override {
     if (failed_) co_return *failed_;
     for (Segment& segment : segments) {
       if (is_committed_ || segment.index.value() != segment_count_ || segment.stored.empty() ||
           segment.stored.size() > kSegmentSizeBytes) {
-        co_return fail(make_error(ErrorCode::InvalidArgument, "a segment out of order or of no allowed size"));
+        co_return fail(
+            make_error(ErrorCode::InvalidArgument, "a segment out of order or of no allowed size"));
       }
       ++segment_count_;
       crc32_ = segment::extend_commit_crc(crc32_, segment.crc32);
@@ -39,14 +42,18 @@ class RemoteShardWriter final : public ShardWriter {
 
   Task<Result<void>> commit(Instant deadline) override {
     if (failed_) co_return *failed_;
-    if (is_committed_) co_return make_error(ErrorCode::InvalidArgument, "a shard is committed once");
+    if (is_committed_)
+      co_return make_error(ErrorCode::InvalidArgument, "a shard is committed once");
     is_committed_ = true;
     const auto now = clock_.now();
-    if (deadline <= now) co_return fail(make_error(ErrorCode::TimedOut, "no time was left for the commit"));
+    if (deadline <= now)
+      co_return fail(make_error(ErrorCode::TimedOut, "no time was left for the commit"));
     const auto left = std::min<Duration>(deadline - now, std::chrono::hours{1});
     const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
-    const CommitFrame frame{segment_count_, crc32_, static_cast<std::uint32_t>(std::max<std::int64_t>(left_ms, 1))};
-    auto written = co_await stream_->write(BufferChain{Buffer::take(encode_commit_frame(frame))}, deadline);
+    const CommitFrame frame{segment_count_, crc32_,
+                            static_cast<std::uint32_t>(std::max<std::int64_t>(left_ms, 1))};
+    auto written =
+        co_await stream_->write(BufferChain{Buffer::take(encode_commit_frame(frame))}, deadline);
     if (written) written = co_await stream_->finish();
     if (!written) {
       auto reason = co_await reason_of(written.error());
@@ -62,7 +69,8 @@ class RemoteShardWriter final : public ShardWriter {
     failed_ = error;
     return error;
   }
-  // A store that refuses a shard answers and stops reading: its reason is better than that the stream ended.
+  // A store that refuses a shard answers and stops reading: its reason is better than that the
+  // stream ended.
   Task<Error> reason_of(Error otherwise) {
     if (otherwise.code == ErrorCode::TimedOut) co_return otherwise;
     auto answer = co_await rpc::read_answer(*stream_, clock_.now() + 1s);
@@ -85,20 +93,25 @@ Result<ShardStore*> RoutedShardService::local() const {
   return local_;
 }
 
-Task<Result<std::unique_ptr<ShardWriter>>> RoutedShardService::create(NodeId node, ShardKey key, ShardStamp stamp,
+Task<Result<std::unique_ptr<ShardWriter>>> RoutedShardService::create(NodeId node, ShardKey key,
+                                                                      ShardStamp stamp,
                                                                       Instant deadline) {
   if (node == self_) {
     PREDA_CO_TRY(ShardStore* const store, local());
     co_return store->create(key, stamp);
   }
   BufferChain body{Buffer::take(encode_store_request({key, stamp}))};
-  PREDA_CO_TRY(auto stream, co_await client_.begin(node, MessageType::store_shard, std::move(body), deadline));
-  std::unique_ptr<ShardWriter> writer = std::make_unique<RemoteShardWriter>(env_.clock, std::move(stream));
+  PREDA_CO_TRY(auto stream,
+               co_await client_.begin(node, MessageType::store_shard, std::move(body), deadline));
+  std::unique_ptr<ShardWriter> writer =
+      std::make_unique<RemoteShardWriter>(env_.clock, std::move(stream));
   co_return std::move(writer);
 }
 
-Task<Result<std::vector<Segment>>> RoutedShardService::fetch(NodeId node, ShardKey key, WriteId write_id, SegmentIndex first,
-                                                             std::uint16_t count, Instant deadline) {
+Task<Result<std::vector<Segment>>> RoutedShardService::fetch(NodeId node, ShardKey key,
+                                                             WriteId write_id, SegmentIndex first,
+                                                             std::uint16_t count,
+                                                             Instant deadline) {
   if (node == self_) {
     PREDA_CO_TRY(ShardStore* const store, local());
     co_return co_await store->fetch(key, write_id, first, count, deadline);
@@ -106,15 +119,18 @@ Task<Result<std::vector<Segment>>> RoutedShardService::fetch(NodeId node, ShardK
   count = std::min(count, kFetchSegmentsMax);
   std::vector<Segment> segments;
   for (;;) {
-    FetchRequest request{key, SegmentIndex{static_cast<std::uint32_t>(first.value() + segments.size())},
+    FetchRequest request{key,
+                         SegmentIndex{static_cast<std::uint32_t>(first.value() + segments.size())},
                          static_cast<std::uint16_t>(count - segments.size()), write_id};
     BufferChain message{Buffer::take(encode_fetch_request(request))};
-    PREDA_CO_TRY(Buffer body, co_await client_.call(node, MessageType::fetch_shard, std::move(message), deadline));
+    PREDA_CO_TRY(Buffer body, co_await client_.call(node, MessageType::fetch_shard,
+                                                    std::move(message), deadline));
     PREDA_CO_TRY(FetchAnswer answer, decode_fetch_answer(request, std::move(body)));
     for (Segment& segment : answer.segments) segments.push_back(std::move(segment));
     write_id = answer.write_id;  // the rest of the same try
     // An answer with room for another record was the last.
-    const bool is_last = answer.segments.empty() || answer.size_bytes + kRecordMaxBytes <= kFetchBodyMaxBytes;
+    const bool is_last =
+        answer.segments.empty() || answer.size_bytes + kRecordMaxBytes <= kFetchBodyMaxBytes;
     if (segments.size() >= count || is_last) co_return segments;
   }
 }
@@ -126,22 +142,26 @@ Task<Result<ShardInfo>> RoutedShardService::stat(NodeId node, ShardKey key, Inst
   }
   const std::vector<ShardKey> keys{key};
   BufferChain message{Buffer::take(encode_stat_request(keys))};
-  PREDA_CO_TRY(const Buffer body, co_await client_.call(node, MessageType::stat_shards, std::move(message), deadline));
+  PREDA_CO_TRY(const Buffer body,
+               co_await client_.call(node, MessageType::stat_shards, std::move(message), deadline));
   PREDA_CO_TRY(const auto infos, decode_stat_answer(keys, body));
   co_return infos.front();
 }
 
-Task<Result<void>> RoutedShardService::remove(NodeId node, std::vector<ShardRemoval> removals, Instant deadline) {
+Task<Result<void>> RoutedShardService::remove(NodeId node, std::vector<ShardRemoval> removals,
+                                              Instant deadline) {
   if (node == self_) {
     PREDA_CO_TRY(ShardStore* const store, local());
     co_return co_await store->remove(std::move(removals), deadline);
   }
   for (std::size_t begin = 0; begin < removals.size(); begin += kItemsMax) {
     const auto from = removals.begin() + static_cast<std::ptrdiff_t>(begin);
-    const auto to = removals.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(begin + kItemsMax, removals.size()));
+    const auto to = removals.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(
+                                           begin + kItemsMax, removals.size()));
     const std::vector<ShardRemoval> some(from, to);
     BufferChain message{Buffer::take(encode_delete_request(some))};
-    PREDA_CO_CHECK(co_await client_.call(node, MessageType::delete_shards, std::move(message), deadline));
+    PREDA_CO_CHECK(
+        co_await client_.call(node, MessageType::delete_shards, std::move(message), deadline));
   }
   co_return Result<void>{};
 }

@@ -1,5 +1,5 @@
-// Power is cut at every single write, sync, creation and removal of a busy drive; blocks that were not synced are kept or lost
-// each by itself.
+// Power is cut at every single write, sync, creation and removal of a busy drive; blocks that were
+// not synced are kept or lost each by itself.
 #include <map>
 
 #include "shard/shard_store.h"
@@ -10,7 +10,8 @@ namespace {
 
 using namespace testing;  // NOLINT: the test's own vocabulary
 
-// What one key may hold after the crash: the last answered outcome, or any that was asked for and not answered since.
+// What one key may hold after the crash: the last answered outcome, or any that was asked for and
+// not answered since.
 struct Expected {
   std::vector<std::optional<std::uint64_t>> allowed{std::nullopt};  // write ids; none: absent
 };
@@ -22,7 +23,8 @@ struct Workload {
   std::size_t acknowledged = 0;
   static std::uint64_t size_of(std::uint64_t write_id) { return 1 + write_id * 7919 % 150000; }
 
-  void note(std::uint32_t number, std::optional<std::uint64_t> outcome, const Result<void>& result) {
+  void note(std::uint32_t number, std::optional<std::uint64_t> outcome,
+            const Result<void>& result) {
     Expected& expected = keys[number];
     if (result) {
       ++acknowledged;
@@ -37,7 +39,8 @@ Task<Result<void>> put_one(Workload& load, std::uint32_t number) {
   const std::uint64_t write_id = ++load.last_write_id;
   auto writer = load.machine.store->create(key_of(number), stamp_of(write_id));
   const Instant deadline = load.machine.soon();
-  const auto result = co_await write_shard(std::move(writer), segments_of(write_id, Workload::size_of(write_id)), deadline);
+  const auto result = co_await write_shard(
+      std::move(writer), segments_of(write_id, Workload::size_of(write_id)), deadline);
   load.note(number, write_id, result);
   co_return Result<void>{};
 }
@@ -76,8 +79,9 @@ void check(Workload& load, std::uint64_t where) {
     if (info) {
       held = info->stamp.write_id.value();
       while (all.size() < info->segment_count) {
-        auto some = machine.run(machine.store->fetch(key_of(number), info->stamp.write_id,
-                                                     SegmentIndex{static_cast<std::uint32_t>(all.size())}, 16, machine.soon()));
+        auto some = machine.run(machine.store->fetch(
+            key_of(number), info->stamp.write_id,
+            SegmentIndex{static_cast<std::uint32_t>(all.size())}, 16, machine.soon()));
         ASSERT_TRUE(some) << where << ": " << some.error().to_string();
         ASSERT_FALSE(some->empty()) << where;
         for (Segment& segment : *some) all.push_back(std::move(segment));
@@ -86,7 +90,8 @@ void check(Workload& load, std::uint64_t where) {
     } else {
       ASSERT_EQ(info.error().code, ErrorCode::NotFound) << where;
     }
-    EXPECT_TRUE(std::find(expected.allowed.begin(), expected.allowed.end(), held) != expected.allowed.end())
+    EXPECT_TRUE(std::find(expected.allowed.begin(), expected.allowed.end(), held) !=
+                expected.allowed.end())
         << "crash at " << where << ", key " << number << " holds " << held.value_or(0);
     expected.allowed = {held};
   }
@@ -99,7 +104,8 @@ void cut_power_at(std::uint64_t operation, std::uint64_t seed, std::size_t& ackn
   Workload load{machine, {}, 0, 0};
   machine.disk.crash_at = machine.disk.operation_count + operation;
   (void)machine.run(work(load, 8));
-  if (seed % 2 == 0) {  // the process first: what it wrote is still in the page cache, is found, and must then stay
+  if (seed % 2 == 0) {  // the process first: what it wrote is still in the page cache, is found,
+                        // and must then stay
     machine.kill();
     ASSERT_TRUE(machine.open()) << operation;
     check(load, operation);
@@ -135,8 +141,10 @@ TEST(ShardCrash, acknowledged_shards_survive_and_others_are_whole_or_absent) {
   EXPECT_GT(acknowledged, 1000U);  // it did test something
 }
 
-// One operation fails, once; the drive goes on, and what it answers must be true even if power is cut in the end.
-void fail_operation(std::uint64_t operation, ErrorCode code, std::uint64_t seed, std::size_t& acknowledged) {
+// One operation fails, once; the drive goes on, and what it answers must be true even if power is
+// cut in the end.
+void fail_operation(std::uint64_t operation, ErrorCode code, std::uint64_t seed,
+                    std::size_t& acknowledged) {
   TestMachine machine{seed};
   machine.options.shard_file_size_bytes = 512 * 1024;
   ASSERT_TRUE(machine.open());

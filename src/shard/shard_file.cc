@@ -16,14 +16,22 @@ constexpr std::uint64_t kFileEndMagic = 0x444E454C49465350;  // "PSFILEND"
 constexpr std::uint32_t kFileVersion = 1;
 constexpr std::string_view kFileSuffix = ".shard";
 
-bool is_decision(const segment::RecordHeader& header) { return header.kind != segment::RecordKind::segment; }
+bool is_decision(const segment::RecordHeader& header) {
+  return header.kind != segment::RecordKind::segment;
+}
 
 }  // namespace
 
 std::string encode_file_header(const FileHeader& header) {
   Encoder encoder;
-  encoder.le(kFileMagic).le(kFileVersion).raw(header.cluster.span()).le(header.node.value()).raw(header.drive.span());
-  encoder.le(header.file_id.value()).le(header.file_size_bytes).le(std::uint32_t{kFileHeaderSizeBytes});
+  encoder.le(kFileMagic)
+      .le(kFileVersion)
+      .raw(header.cluster.span())
+      .le(header.node.value())
+      .raw(header.drive.span());
+  encoder.le(header.file_id.value())
+      .le(header.file_size_bytes)
+      .le(std::uint32_t{kFileHeaderSizeBytes});
   encoder.le(std::uint32_t{kSegmentSizeBytes}).le(std::uint32_t{kBlockSizeBytes});
   encoder.le(segment::crc32(as_bytes(encoder.str())));
   std::string bytes = std::move(encoder).take();
@@ -49,9 +57,10 @@ Result<FileHeader> decode_file_header(ByteSpan bytes) {
   if (!decoder.ok() || magic != kFileMagic || segment::crc32(bytes.first(covered)) != expected) {
     return make_error(ErrorCode::Corruption, "shard file header");
   }
-  if (version != kFileVersion || header_size != kFileHeaderSizeBytes || segment_size != kSegmentSizeBytes ||
-      block_size != kBlockSizeBytes) {
-    return make_error(ErrorCode::Unsupported, "shard file version " + std::to_string(version) + " or its sizes");
+  if (version != kFileVersion || header_size != kFileHeaderSizeBytes ||
+      segment_size != kSegmentSizeBytes || block_size != kBlockSizeBytes) {
+    return make_error(ErrorCode::Unsupported,
+                      "shard file version " + std::to_string(version) + " or its sizes");
   }
   header.cluster = ClusterId::from(cluster);
   header.drive = DriveId::from(drive);
@@ -69,7 +78,8 @@ std::optional<ShardFileId> parse_shard_file_name(std::string_view name) {
   const auto raw = from_hex(name.substr(0, 16));
   if (!raw) return std::nullopt;
   const ShardFileId id{Decoder{as_bytes(*raw)}.be<std::uint64_t>()};
-  if (shard_file_name(id) != name) return std::nullopt;  // upper case would be a second name of the same file
+  if (shard_file_name(id) != name)
+    return std::nullopt;  // upper case would be a second name of the same file
   return id;
 }
 
@@ -85,7 +95,8 @@ void FooterBuilder::add(const segment::RecordHeader& header, ByteSpan encoded) {
 }
 
 std::uint64_t FooterBuilder::size_bytes(std::uint64_t more) const {
-  return round_up_to_block((totals_.record_count + more) * segment::kRecordHeaderSizeBytes + kTrailerSizeBytes);
+  return round_up_to_block((totals_.record_count + more) * segment::kRecordHeaderSizeBytes +
+                           kTrailerSizeBytes);
 }
 
 std::string FooterBuilder::encode(ShardFileId file_id, std::uint64_t footer_offset_bytes) const {
@@ -94,19 +105,27 @@ std::string FooterBuilder::encode(ShardFileId file_id, std::uint64_t footer_offs
   std::string bytes = index_;
   bytes.resize(size - kTrailerSizeBytes);
   Encoder encoder;
-  encoder.le(kTrailerMagic).le(kFileVersion).le(file_id.value()).le(footer_offset_bytes).le(footer_offset_bytes + bytes.size());
+  encoder.le(kTrailerMagic)
+      .le(kFileVersion)
+      .le(file_id.value())
+      .le(footer_offset_bytes)
+      .le(footer_offset_bytes + bytes.size());
   encoder.le(totals_.record_count)
       .le(totals_.decision_count)
       .le(totals_.first_sequence.value())
       .le(totals_.last_sequence.value());
-  encoder.le(totals_.last_decision.value()).le(segment::crc32(as_bytes(index_))).le(std::uint64_t{0});
+  encoder.le(totals_.last_decision.value())
+      .le(segment::crc32(as_bytes(index_)))
+      .le(std::uint64_t{0});
   encoder.le(segment::crc32(as_bytes(encoder.str()))).le(kFileEndMagic);
   PREDA_ASSERT(encoder.size() == kTrailerSizeBytes);
   return bytes + encoder.str();
 }
 
-Result<Trailer> decode_trailer(ByteSpan last_block, ShardFileId file_id, std::uint64_t file_size_bytes) {
-  if (last_block.size() != kDiskBlockBytes || file_size_bytes < kFileHeaderSizeBytes + kDiskBlockBytes) {
+Result<Trailer> decode_trailer(ByteSpan last_block, ShardFileId file_id,
+                               std::uint64_t file_size_bytes) {
+  if (last_block.size() != kDiskBlockBytes ||
+      file_size_bytes < kFileHeaderSizeBytes + kDiskBlockBytes) {
     return make_error(ErrorCode::Corruption, "too short for a trailer");
   }
   const ByteSpan bytes = last_block.last(kTrailerSizeBytes);
@@ -127,10 +146,12 @@ Result<Trailer> decode_trailer(ByteSpan last_block, ShardFileId file_id, std::ui
   const std::size_t covered = bytes.size() - decoder.remaining();
   const auto expected = decoder.le<std::uint32_t>();
   const auto end_magic = decoder.le<std::uint64_t>();
-  if (magic != kTrailerMagic || end_magic != kFileEndMagic || segment::crc32(bytes.first(covered)) != expected) {
+  if (magic != kTrailerMagic || end_magic != kFileEndMagic ||
+      segment::crc32(bytes.first(covered)) != expected) {
     return make_error(ErrorCode::Corruption, "no trailer");
   }
-  if (version != kFileVersion) return make_error(ErrorCode::Unsupported, "shard file version " + std::to_string(version));
+  if (version != kFileVersion)
+    return make_error(ErrorCode::Unsupported, "shard file version " + std::to_string(version));
   if (trailer.file_id != file_id || own_offset != file_size_bytes - kTrailerSizeBytes) {
     return make_error(ErrorCode::Corruption, "the trailer of another file");
   }
@@ -149,10 +170,12 @@ Result<std::vector<segment::RecordHeader>> decode_index(const Trailer& trailer, 
   std::vector<segment::RecordHeader> headers;
   headers.reserve(trailer.record_count);
   for (std::size_t at = 0; at < index.size(); at += segment::kRecordHeaderSizeBytes) {
-    PREDA_TRY(auto header, segment::decode_record_header(index.subspan(at, segment::kRecordHeaderSizeBytes)));
-    const bool is_inside = header.own_offset_bytes >= kFileHeaderSizeBytes &&
-                           header.own_offset_bytes < trailer.footer_offset_bytes &&
-                           header.record_size_bytes() <= trailer.footer_offset_bytes - header.own_offset_bytes;
+    PREDA_TRY(auto header,
+              segment::decode_record_header(index.subspan(at, segment::kRecordHeaderSizeBytes)));
+    const bool is_inside =
+        header.own_offset_bytes >= kFileHeaderSizeBytes &&
+        header.own_offset_bytes < trailer.footer_offset_bytes &&
+        header.record_size_bytes() <= trailer.footer_offset_bytes - header.own_offset_bytes;
     if (header.file_id != trailer.file_id || !is_inside)
       return make_error(ErrorCode::Corruption, "the index names what is not in its file");
     headers.push_back(header);

@@ -16,12 +16,13 @@ namespace predastore::shard {
 // The frame of a shard file; the grammar is in docs/formats/shard_file.md.
 //
 //   file    := header group* [footer]
-//   group   := record+ padding                    begins on a 4 KiB block, zeros up to the next one
-//   footer  := recordHeader* padding trailer      begins on a 4 KiB block; the trailer ends its last one
+//   group   := record+ padding                 begins on a 4 KiB block, zeros up to the next one
+//   footer  := recordHeader* padding trailer   begins on a 4 KiB block; the trailer ends the last
 inline constexpr std::size_t kFileHeaderSizeBytes = 8192;
 inline constexpr std::size_t kDiskBlockBytes = 4096;
 inline constexpr std::size_t kTrailerSizeBytes = 100;
-inline constexpr std::size_t kFooterMaxBytes = 16 * 1024 * 1024;  // a file with more records than this indexes is full
+inline constexpr std::size_t kFooterMaxBytes =
+    16 * 1024 * 1024;  // a file with more records than this indexes is full
 
 constexpr std::uint64_t round_up_to_block(std::uint64_t bytes) {
   return (bytes + kDiskBlockBytes - 1) / kDiskBlockBytes * kDiskBlockBytes;
@@ -67,9 +68,10 @@ class FooterBuilder {
   std::string index_;
 };
 
-// `last_block` is the last kDiskBlockBytes of the file. Corruption when there is no (good) trailer: the file was not sealed, or
-// is damaged.
-Result<Trailer> decode_trailer(ByteSpan last_block, ShardFileId file_id, std::uint64_t file_size_bytes);
+// `last_block` is the last kDiskBlockBytes of the file. Corruption when there is no (good) trailer:
+// the file was not sealed, or is damaged.
+Result<Trailer> decode_trailer(ByteSpan last_block, ShardFileId file_id,
+                               std::uint64_t file_size_bytes);
 // `index` is trailer.index_size_bytes() bytes from trailer.footer_offset_bytes.
 Result<std::vector<segment::RecordHeader>> decode_index(const Trailer& trailer, ByteSpan index);
 

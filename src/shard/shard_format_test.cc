@@ -1,4 +1,5 @@
-// Encoders and decoders of what lies on disk and goes over the wire: round trips, and bytes of anybody.
+// Encoders and decoders of what lies on disk and goes over the wire: round trips, and bytes of
+// anybody.
 #include "shard/shard_file.h"
 #include "shard/shard_index.h"
 #include "shard/shard_messages.h"
@@ -54,7 +55,9 @@ TEST(ShardFormat, a_footer_says_what_is_in_the_file) {
     std::string damaged = bytes;
     for (std::size_t at = damaged.size() - kTrailerSizeBytes; at < damaged.size(); ++at) {
       damaged[at] ^= 8;
-      EXPECT_FALSE(decode_trailer(as_bytes(damaged).last(kDiskBlockBytes), ShardFileId{77}, offset + bytes.size())) << at;
+      EXPECT_FALSE(decode_trailer(as_bytes(damaged).last(kDiskBlockBytes), ShardFileId{77},
+                                  offset + bytes.size()))
+          << at;
       damaged[at] ^= 8;
     }
   }
@@ -63,7 +66,8 @@ TEST(ShardFormat, a_footer_says_what_is_in_the_file) {
 TEST(ShardFormat, names_and_headers_of_files) {
   EXPECT_EQ(shard_file_name(ShardFileId{0xAB}), "00000000000000ab.shard");
   EXPECT_EQ(parse_shard_file_name("00000000000000ab.shard"), ShardFileId{0xAB});
-  for (const char* name : {"00000000000000AB.shard", "0ab.shard", "00000000000000ab.shard.new", "", "zz000000000000ab.shard"}) {
+  for (const char* name : {"00000000000000AB.shard", "0ab.shard", "00000000000000ab.shard.new", "",
+                           "zz000000000000ab.shard"}) {
     EXPECT_FALSE(parse_shard_file_name(name)) << name;
   }
   FileHeader header;
@@ -100,19 +104,23 @@ TEST(ShardFormat, fetch_answers_are_held_against_the_question) {
   segment::RecordHeader header = header_of(1);
   header.payload_crc32 = segment.crc32;
   std::string record(segment::kRecordHeaderSizeBytes, '\0');
-  segment::encode_record_header(header, std::as_writable_bytes(std::span{record.data(), record.size()}));
+  segment::encode_record_header(header,
+                                std::as_writable_bytes(std::span{record.data(), record.size()}));
   record += segment.stored.text();
-  const auto body =
-      Buffer::take(encode_fetch_head(segment::crc32(as_bytes(record)), static_cast<std::uint32_t>(record.size())) + record);
+  const auto body = Buffer::take(encode_fetch_head(segment::crc32(as_bytes(record)),
+                                                   static_cast<std::uint32_t>(record.size())) +
+                                 record);
   const FetchRequest good{key_of(0), SegmentIndex{1}, 1, WriteId{4}};
   ASSERT_TRUE(decode_fetch_answer(good, body));
   EXPECT_TRUE(same(decode_fetch_answer(good, body)->segments.front(), segment));
-  for (const FetchRequest& other :
-       {FetchRequest{key_of(1), SegmentIndex{1}, 1, WriteId{4}}, FetchRequest{key_of(0), SegmentIndex{0}, 1, WriteId{4}},
-        FetchRequest{key_of(0), SegmentIndex{1}, 0, WriteId{4}}, FetchRequest{key_of(0), SegmentIndex{1}, 1, WriteId{5}}}) {
+  for (const FetchRequest& other : {FetchRequest{key_of(1), SegmentIndex{1}, 1, WriteId{4}},
+                                    FetchRequest{key_of(0), SegmentIndex{0}, 1, WriteId{4}},
+                                    FetchRequest{key_of(0), SegmentIndex{1}, 0, WriteId{4}},
+                                    FetchRequest{key_of(0), SegmentIndex{1}, 1, WriteId{5}}}) {
     EXPECT_EQ(decode_fetch_answer(other, body).error().code, ErrorCode::Corruption);
   }
-  for (std::size_t size = 0; size < body.size(); ++size) EXPECT_FALSE(decode_fetch_answer(good, body.slice(0, size))) << size;
+  for (std::size_t size = 0; size < body.size(); ++size)
+    EXPECT_FALSE(decode_fetch_answer(good, body.slice(0, size))) << size;
 }
 
 TEST(ShardFormat, lists_whose_count_lies_are_refused) {
@@ -123,23 +131,24 @@ TEST(ShardFormat, lists_whose_count_lies_are_refused) {
   EXPECT_FALSE(decode_stat_request(as_bytes("\xff\xff\xff\xff")));
 }
 
-// Every decoder on seeds of good bytes with random changes: an answer or an error, and nothing read outside (under the
-// sanitizers).
+// Every decoder on seeds of good bytes with random changes: an answer or an error, and nothing read
+// outside (under the sanitizers).
 TEST(ShardFormat, decoders_survive_any_bytes) {
   TestRandom random{42};
   IndexEntry entry;
   entry.segment_count = 1;
   add_segment(entry.extents, header_of(0));
-  const std::vector<std::string> seeds{footer_of(40).encode(ShardFileId{77}, 20480),
-                                       encode_file_header({}),
-                                       encode_entry(entry),
-                                       encode_fetch_request({key_of(1), SegmentIndex{0}, 3, WriteId{9}}),
-                                       encode_fetch_head(0, 0),
-                                       encode_store_request({key_of(1), stamp_of(3)}),
-                                       encode_segment_frame(segment_of(1, 0, 10)).substr(1),
-                                       encode_commit_frame({1, 2, 3}).substr(1),
-                                       encode_delete_request({{key_of(1), Generation{2}}, {key_of(2), Generation{2}}}),
-                                       encode_stat_request({key_of(1)})};
+  const std::vector<std::string> seeds{
+      footer_of(40).encode(ShardFileId{77}, 20480),
+      encode_file_header({}),
+      encode_entry(entry),
+      encode_fetch_request({key_of(1), SegmentIndex{0}, 3, WriteId{9}}),
+      encode_fetch_head(0, 0),
+      encode_store_request({key_of(1), stamp_of(3)}),
+      encode_segment_frame(segment_of(1, 0, 10)).substr(1),
+      encode_commit_frame({1, 2, 3}).substr(1),
+      encode_delete_request({{key_of(1), Generation{2}}, {key_of(2), Generation{2}}}),
+      encode_stat_request({key_of(1)})};
   for (int round = 0; round < 20000; ++round) {
     std::string bytes = seeds[random.below(seeds.size())];
     for (std::uint64_t changes = random.below(4); changes > 0; --changes) {
@@ -152,7 +161,8 @@ TEST(ShardFormat, decoders_survive_any_bytes) {
     const ByteSpan span = as_bytes(text);
     (void)decode_file_header(span);
     if (span.size() >= kDiskBlockBytes) {
-      const auto trailer = decode_trailer(span.last(kDiskBlockBytes), ShardFileId{77}, 20480 + span.size());
+      const auto trailer =
+          decode_trailer(span.last(kDiskBlockBytes), ShardFileId{77}, 20480 + span.size());
       if (trailer && trailer->index_size_bytes() <= span.size())
         (void)decode_index(*trailer, span.first(trailer->index_size_bytes()));
     }

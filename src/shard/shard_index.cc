@@ -19,7 +19,8 @@ std::string seal(Encoder encoder) {
 Result<ByteSpan> unseal(std::string_view value) {
   if (value.size() < 4) return make_error(ErrorCode::Corruption, "an index value is cut off");
   const ByteSpan body = as_bytes(value.substr(0, value.size() - 4));
-  if (Decoder{as_bytes(value.substr(value.size() - 4))}.le<std::uint32_t>() != segment::crc32(body)) {
+  if (Decoder{as_bytes(value.substr(value.size() - 4))}.le<std::uint32_t>() !=
+      segment::crc32(body)) {
     return make_error(ErrorCode::Corruption, "the CRC of an index value");
   }
   return body;
@@ -30,14 +31,17 @@ Result<ByteSpan> unseal(std::string_view value) {
 void add_segment(std::vector<Extent>& extents, const segment::RecordHeader& header) {
   if (!extents.empty()) {
     Extent& last = extents.back();
-    const bool follows = last.file_id == header.file_id && last.first + last.count == header.segment_index.value() &&
-                         last.offset_bytes + last.count * last.record_size_bytes() == header.own_offset_bytes;
-    if (follows && last.stored_size_bytes == header.stored_size_bytes && last.logical_size_bytes == header.logical_size_bytes) {
+    const bool follows =
+        last.file_id == header.file_id && last.first + last.count == header.segment_index.value() &&
+        last.offset_bytes + last.count * last.record_size_bytes() == header.own_offset_bytes;
+    if (follows && last.stored_size_bytes == header.stored_size_bytes &&
+        last.logical_size_bytes == header.logical_size_bytes) {
       ++last.count;
       return;
     }
   }
-  extents.push_back({header.file_id, header.own_offset_bytes, header.segment_index.value(), 1, header.stored_size_bytes,
+  extents.push_back({header.file_id, header.own_offset_bytes, header.segment_index.value(), 1,
+                     header.stored_size_bytes,
                      static_cast<std::uint32_t>(header.logical_size_bytes)});
 }
 
@@ -60,7 +64,10 @@ std::string encode_entry(const IndexEntry& entry) {
       .le(entry.stamp.write_id.value())
       .le(entry.stamp.generation.value())
       .le(entry.stamp.write_epoch.value());
-  encoder.le(entry.stamp.incarnation.value()).le(entry.sequence.value()).le(entry.segment_count).le(entry.logical_size_bytes);
+  encoder.le(entry.stamp.incarnation.value())
+      .le(entry.sequence.value())
+      .le(entry.segment_count)
+      .le(entry.logical_size_bytes);
   encoder.le(entry.commit_crc32).le(static_cast<std::uint32_t>(entry.extents.size()));
   for (const Extent& extent : entry.extents) {
     encoder.le(extent.file_id.value()).le(extent.offset_bytes).le(extent.first).le(extent.count);
@@ -96,13 +103,16 @@ Result<IndexEntry> decode_entry(std::string_view value) {
     extent.count = decoder.le<std::uint32_t>();
     extent.stored_size_bytes = decoder.le<std::uint32_t>();
     extent.logical_size_bytes = decoder.le<std::uint32_t>();
-    const bool is_sane = extent.first == next_index && extent.count > 0 && extent.count <= kShardSegmentsMax &&
-                         extent.stored_size_bytes <= kSegmentSizeBytes && extent.logical_size_bytes <= kSegmentSizeBytes;
+    const bool is_sane = extent.first == next_index && extent.count > 0 &&
+                         extent.count <= kShardSegmentsMax &&
+                         extent.stored_size_bytes <= kSegmentSizeBytes &&
+                         extent.logical_size_bytes <= kSegmentSizeBytes;
     if (!is_sane) return make_error(ErrorCode::Corruption, "an extent of the index");
     next_index += extent.count;
     entry.extents.push_back(extent);
   }
-  if (next_index != entry.segment_count) return make_error(ErrorCode::Corruption, "the extents of an index entry");
+  if (next_index != entry.segment_count)
+    return make_error(ErrorCode::Corruption, "the extents of an index entry");
   return entry;
 }
 
@@ -167,7 +177,8 @@ Result<void> IndexReplay::apply_commit(const segment::RecordHeader& record) {
     tries_.erase(found);
   }
   if (attempt.is_broken || attempt.count != record.segment_index.value() ||
-      attempt.logical_size_bytes != record.logical_size_bytes || attempt.crc32 != record.payload_crc32) {
+      attempt.logical_size_bytes != record.logical_size_bytes ||
+      attempt.crc32 != record.payload_crc32) {
     damage_.push_back({drive_, record.key, record.write_id, record.file_id, record.own_offset_bytes,
                        "segments of a committed shard are missing"});
     return {};
@@ -194,7 +205,8 @@ Result<void> IndexReplay::apply_tombstone(const segment::RecordHeader& record) {
 Result<std::optional<Generation>> IndexReplay::current(const ShardKey& key) {
   const auto change = changes_.find(key);
   if (change != changes_.end()) {
-    return change->second ? std::optional{change->second->stamp.generation} : std::optional<Generation>{};
+    return change->second ? std::optional{change->second->stamp.generation}
+                          : std::optional<Generation>{};
   }
   PREDA_TRY(const auto value, index_.get(kShardFamily, encode_shard_key(key)));
   if (!value) return std::optional<Generation>{};

@@ -29,7 +29,9 @@ struct Extent {
   std::uint32_t count = 0;
   std::uint32_t stored_size_bytes = 0;
   std::uint32_t logical_size_bytes = 0;
-  std::uint64_t record_size_bytes() const { return segment::kRecordHeaderSizeBytes + stored_size_bytes; }
+  std::uint64_t record_size_bytes() const {
+    return segment::kRecordHeaderSizeBytes + stored_size_bytes;
+  }
   friend bool operator==(const Extent&, const Extent&) = default;
 };
 
@@ -58,10 +60,12 @@ struct IndexState {
   friend bool operator==(const IndexState&, const IndexState&) = default;
 };
 void put_state(kv::Batch& batch, const IndexState& state);
-Result<std::optional<IndexState>> get_state(kv::KeyValueStore& index);  // none too when it cannot be read
+Result<std::optional<IndexState>> get_state(
+    kv::KeyValueStore& index);  // none too when it cannot be read
 
-// Rebuilds an index by applying the records of all files in the order of their sequences, by the rules of the running store: a
-// commit is refused by a higher generation, a tombstone takes its generation and older ones. All calls block.
+// Rebuilds an index by applying the records of all files in the order of their sequences, by the
+// rules of the running store: a commit is refused by a higher generation, a tombstone takes its
+// generation and older ones. All calls block.
 class IndexReplay {
  public:
   IndexReplay(kv::KeyValueStore& index, DriveId drive) : index_(index), drive_(drive) {}

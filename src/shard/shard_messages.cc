@@ -14,7 +14,10 @@ void put(Encoder& encoder, const ShardKey& key) {
 }
 
 void put(Encoder& encoder, const ShardStamp& stamp) {
-  encoder.le(stamp.write_id.value()).le(stamp.generation.value()).le(stamp.write_epoch.value()).le(stamp.incarnation.value());
+  encoder.le(stamp.write_id.value())
+      .le(stamp.generation.value())
+      .le(stamp.write_epoch.value())
+      .le(stamp.incarnation.value());
 }
 
 ShardKey take_key(Decoder& decoder) {
@@ -35,13 +38,16 @@ ShardStamp take_stamp(Decoder& decoder) {
   return stamp;
 }
 
-Error malformed(const char* what) { return make_error(ErrorCode::InvalidArgument, std::string{"malformed "} + what); }
+Error malformed(const char* what) {
+  return make_error(ErrorCode::InvalidArgument, std::string{"malformed "} + what);
+}
 Error damaged(const char* what) { return make_error(ErrorCode::Corruption, what); }
 
 // The count that a list begins with, if exactly so many items follow.
 Result<std::uint32_t> take_count(Decoder& decoder, std::size_t item_size_bytes) {
   const auto count = decoder.le<std::uint32_t>();
-  if (!decoder.ok() || count > kItemsMax || decoder.remaining() != count * item_size_bytes) return malformed("list of shards");
+  if (!decoder.ok() || count > kItemsMax || decoder.remaining() != count * item_size_bytes)
+    return malformed("list of shards");
   return count;
 }
 
@@ -84,16 +90,18 @@ Result<FetchAnswer> decode_fetch_answer(const FetchRequest& request, Buffer body
   WriteId write_id = request.write_id;
   for (std::size_t at = 0; at < records.size();) {
     PREDA_TRY(const auto header, segment::decode_record_header(records.bytes().subspan(at)));
-    if (header.record_size_bytes() > records.size() - at) return damaged("a fetched record is cut off");
+    if (header.record_size_bytes() > records.size() - at)
+      return damaged("a fetched record is cut off");
     Buffer stored = records.slice(at + segment::kRecordHeaderSizeBytes, header.stored_size_bytes);
     if (write_id.value() == 0) write_id = header.write_id;  // any, but only one
-    const bool is_asked_for = header.kind == segment::RecordKind::segment && header.key == request.key &&
-                              header.write_id == write_id && segments.size() < request.count &&
-                              header.segment_index.value() == std::uint64_t{request.first.value()} + segments.size();
+    const bool is_asked_for =
+        header.kind == segment::RecordKind::segment && header.key == request.key &&
+        header.write_id == write_id && segments.size() < request.count &&
+        header.segment_index.value() == std::uint64_t{request.first.value()} + segments.size();
     if (!is_asked_for) return damaged("a record was fetched that was not asked for");
     if (!segment::is_payload_good(header, stored)) return damaged("a fetched segment is damaged");
-    segments.push_back({header.segment_index, static_cast<std::uint32_t>(header.logical_size_bytes), header.codec,
-                        header.payload_crc32, std::move(stored)});
+    segments.push_back({header.segment_index, static_cast<std::uint32_t>(header.logical_size_bytes),
+                        header.codec, header.payload_crc32, std::move(stored)});
     at += header.record_size_bytes();
   }
   return FetchAnswer{std::move(segments), write_id, records.size()};
@@ -117,7 +125,11 @@ Result<StoreRequest> decode_store_request(ByteSpan body) {
 
 std::string encode_segment_frame(const Segment& segment) {
   Encoder encoder;
-  encoder.le(kSegmentFrame).le(segment.index.value()).le(segment.logical_size_bytes).le(segment.codec).le(segment.crc32);
+  encoder.le(kSegmentFrame)
+      .le(segment.index.value())
+      .le(segment.logical_size_bytes)
+      .le(segment.codec)
+      .le(segment.crc32);
   encoder.le(static_cast<std::uint32_t>(segment.stored.size()));
   return std::move(encoder).take();
 }
@@ -130,7 +142,8 @@ Result<SegmentFrame> decode_segment_frame(ByteSpan bytes) {
   frame.segment.codec = decoder.le<std::uint8_t>();
   frame.segment.crc32 = decoder.le<std::uint32_t>();
   frame.stored_size_bytes = decoder.le<std::uint32_t>();
-  if (!decoder.finished() || frame.stored_size_bytes == 0 || frame.stored_size_bytes > kSegmentSizeBytes)
+  if (!decoder.finished() || frame.stored_size_bytes == 0 ||
+      frame.stored_size_bytes > kSegmentSizeBytes)
     return malformed("segment frame");
   return frame;
 }
@@ -188,14 +201,17 @@ Result<std::vector<ShardKey>> decode_stat_request(ByteSpan body) {
 }
 
 void encode_stat_answer(Encoder& encoder, const Result<ShardInfo>& info) {
-  encoder.le(info ? std::uint8_t{0} : static_cast<std::uint8_t>(static_cast<int>(info.error().code) + 1));
+  encoder.le(info ? std::uint8_t{0}
+                  : static_cast<std::uint8_t>(static_cast<int>(info.error().code) + 1));
   const ShardInfo value = info ? *info : ShardInfo{};
   put(encoder, value.stamp);
   encoder.le(value.segment_count).le(value.logical_size_bytes);
 }
 
-Result<std::vector<Result<ShardInfo>>> decode_stat_answer(const std::vector<ShardKey>& keys, ByteSpan body) {
-  if (body.size() != keys.size() * kStatAnswerSizeBytes) return damaged("a stat answer of another length");
+Result<std::vector<Result<ShardInfo>>> decode_stat_answer(const std::vector<ShardKey>& keys,
+                                                          ByteSpan body) {
+  if (body.size() != keys.size() * kStatAnswerSizeBytes)
+    return damaged("a stat answer of another length");
   Decoder decoder{body};
   std::vector<Result<ShardInfo>> infos;
   for (const ShardKey& key : keys) {
@@ -205,7 +221,8 @@ Result<std::vector<Result<ShardInfo>>> decode_stat_answer(const std::vector<Shar
     info.stamp = take_stamp(decoder);
     info.segment_count = decoder.le<std::uint32_t>();
     info.logical_size_bytes = decoder.le<std::uint64_t>();
-    if (status > static_cast<std::uint8_t>(ErrorCode::Internal) + 1) return damaged("the status of a stat answer");
+    if (status > static_cast<std::uint8_t>(ErrorCode::Internal) + 1)
+      return damaged("the status of a stat answer");
     if (status == 0) {
       infos.emplace_back(info);
     } else {

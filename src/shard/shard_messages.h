@@ -15,14 +15,19 @@ namespace predastore::shard {
 
 // What stores say to each other above rpc, little-endian, unpadded:
 //
-//   fetch_shard    request := key segmentIndex:u32 segmentCount:u16 writeId:u64     the seed's MSG_FETCH_SHARD, then the try (0:
-//   any)
-//                  answer  := status:u8 crc32:u32 totalLength:u32 record*           the seed's head; whole records as on disk
+//   fetch_shard    request := key segmentIndex:u32 segmentCount:u16 writeId:u64
+//                             (the seed's MSG_FETCH_SHARD, then the try; 0: any)
+//                  answer  := status:u8 crc32:u32 totalLength:u32 record*
+//                             (the seed's head; whole records as on disk)
 //   store_shard    request := key stamp, then frame* on the stream; the answer is empty
-//                  frame   := 1:u8 index:u32 logicalLength:u32 codec:u8 crc32:u32 storedLength:u32 payload
-//                           | 2:u8 segmentCount:u32 crc32:u32 remainingMs:u32       the commit, once, the last
-//   delete_shards  request := count:u32 (key generation:u32)*                       the answer is empty
-//   stat_shards    request := count:u32 key*          answer := (status:u8 stamp segmentCount:u32 logicalLength:u64)*
+//                  frame   := 1:u8 index:u32 logicalLength:u32 codec:u8 crc32:u32
+//                             storedLength:u32 payload
+//                           | 2:u8 segmentCount:u32 crc32:u32 remainingMs:u32
+//                             (the commit, once, the last)
+//   delete_shards  request := count:u32 (key generation:u32)*
+//                  answer  := (empty)
+//   stat_shards    request := count:u32 key*
+//                  answer  := (status:u8 stamp segmentCount:u32 logicalLength:u64)*
 //   key            := objectId:32 chunkIndex:u32 role:u8
 //   stamp          := writeId:u64 generation:u32 writeEpoch:u64 incarnation:u64
 //   status         := 0 or an error code + 1, all else then being zero
@@ -45,7 +50,8 @@ std::string encode_fetch_request(const FetchRequest& request);
 Result<FetchRequest> decode_fetch_request(ByteSpan body);
 
 std::string encode_fetch_head(std::uint32_t crc32, std::uint32_t total_length);
-// The segments of an answer, each checked against what was asked for; Corruption when anything of it is not so.
+// The segments of an answer, each checked against what was asked for; Corruption when anything of
+// it is not so.
 struct FetchAnswer {
   std::vector<Segment> segments;
   WriteId write_id;            // of all of them
@@ -82,6 +88,7 @@ Result<std::vector<ShardRemoval>> decode_delete_request(ByteSpan body);
 std::string encode_stat_request(const std::vector<ShardKey>& keys);
 Result<std::vector<ShardKey>> decode_stat_request(ByteSpan body);
 void encode_stat_answer(Encoder& encoder, const Result<ShardInfo>& info);
-Result<std::vector<Result<ShardInfo>>> decode_stat_answer(const std::vector<ShardKey>& keys, ByteSpan body);
+Result<std::vector<Result<ShardInfo>>> decode_stat_answer(const std::vector<ShardKey>& keys,
+                                                          ByteSpan body);
 
 }  // namespace predastore::shard

@@ -37,15 +37,18 @@ class ShardRemoteTest : public ::testing::Test {
     co_await sleep_for(clock, 40s);
     co_return Result<void>{};
   }
-  Result<void> put(ShardService& service, std::uint32_t number, std::uint64_t write_id, std::uint64_t size,
-                   std::uint32_t generation = 1) {
-    auto writer = machine_.run(service.create(kStoreNode, key_of(number), stamp_of(write_id, generation), machine_.soon()));
-    return machine_.run(write_shard(std::move(writer), segments_of(write_id, size), machine_.soon()));
-  }
-  Result<std::vector<Segment>> fetch(ShardService& service, std::uint32_t number, std::uint64_t write_id, std::uint32_t first,
-                                     std::uint16_t count) {
+  Result<void> put(ShardService& service, std::uint32_t number, std::uint64_t write_id,
+                   std::uint64_t size, std::uint32_t generation = 1) {
+    auto writer = machine_.run(service.create(kStoreNode, key_of(number),
+                                              stamp_of(write_id, generation), machine_.soon()));
     return machine_.run(
-        service.fetch(kStoreNode, key_of(number), WriteId{write_id}, SegmentIndex{first}, count, machine_.soon()));
+        write_shard(std::move(writer), segments_of(write_id, size), machine_.soon()));
+  }
+  Result<std::vector<Segment>> fetch(ShardService& service, std::uint32_t number,
+                                     std::uint64_t write_id, std::uint32_t first,
+                                     std::uint16_t count) {
+    return machine_.run(service.fetch(kStoreNode, key_of(number), WriteId{write_id},
+                                      SegmentIndex{first}, count, machine_.soon()));
   }
 
   TestMachine machine_;
@@ -71,10 +74,12 @@ TEST_F(ShardRemoteTest, the_caller_cannot_tell_local_from_remote) {
   RoutedShardService local{machine_.env(), kStoreNode, machine_.store.get(), client_};
   ASSERT_TRUE(put(remote_, 1, 5, 40 * 65536 + 17));
   ASSERT_TRUE(put(local, 2, 6, 70000));
-  for (ShardService* service : {static_cast<ShardService*>(&local), static_cast<ShardService*>(&remote_)}) {
+  for (ShardService* service :
+       {static_cast<ShardService*>(&local), static_cast<ShardService*>(&remote_)}) {
     std::vector<Segment> all;
     while (all.size() < 41) {
-      const auto some = fetch(*service, 1, all.empty() ? 0 : 5, static_cast<std::uint32_t>(all.size()), 16);
+      const auto some =
+          fetch(*service, 1, all.empty() ? 0 : 5, static_cast<std::uint32_t>(all.size()), 16);
       ASSERT_TRUE(some) << some.error().to_string();
       EXPECT_EQ(some->size(), std::min<std::size_t>(16, 41 - all.size()));
       all.insert(all.end(), some->begin(), some->end());
@@ -88,11 +93,12 @@ TEST_F(ShardRemoteTest, the_caller_cannot_tell_local_from_remote) {
     ASSERT_TRUE(info);
     EXPECT_EQ(info->segment_count, 41U);
     EXPECT_EQ(info->stamp.write_id, WriteId{5});
-    EXPECT_EQ(machine_.run(service->stat(kStoreNode, key_of(3), machine_.soon())).error().code, ErrorCode::NotFound);
+    EXPECT_EQ(machine_.run(service->stat(kStoreNode, key_of(3), machine_.soon())).error().code,
+              ErrorCode::NotFound);
     EXPECT_EQ(put(*service, 2, 7, 100, 0).error().code, ErrorCode::Conflict);
   }
-  ASSERT_TRUE(
-      machine_.run(remote_.remove(kStoreNode, {{key_of(1), Generation{1}}, {key_of(9), Generation{1}}}, machine_.soon())));
+  ASSERT_TRUE(machine_.run(remote_.remove(
+      kStoreNode, {{key_of(1), Generation{1}}, {key_of(9), Generation{1}}}, machine_.soon())));
   EXPECT_EQ(fetch(local, 1, 0, 0, 1).error().code, ErrorCode::NotFound);
 }
 
@@ -129,8 +135,12 @@ TEST_F(ShardRemoteTest, a_node_that_is_down_is_unavailable) {
   network_.down(kStoreNode);
   EXPECT_EQ(fetch(remote_, 1, 5, 0, 2).error().code, ErrorCode::Unavailable);
   EXPECT_EQ(put(remote_, 1, 5, 100).error().code, ErrorCode::Unavailable);
-  EXPECT_EQ(machine_.run(remote_.fetch(kOtherNode, key_of(1), WriteId{}, SegmentIndex{0}, 1, machine_.soon())).error().code,
-            ErrorCode::Unavailable);  // it stores nothing itself
+  EXPECT_EQ(
+      machine_
+          .run(remote_.fetch(kOtherNode, key_of(1), WriteId{}, SegmentIndex{0}, 1, machine_.soon()))
+          .error()
+          .code,
+      ErrorCode::Unavailable);  // it stores nothing itself
 }
 
 TEST_F(ShardRemoteTest, a_writer_that_says_nothing_is_given_up) {

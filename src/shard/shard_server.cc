@@ -8,7 +8,8 @@ namespace {
 
 constexpr Duration kDrainTimeout = 5s;
 
-// So that an error is read before the stream goes away: what the peer still sends is thrown away until it stops.
+// So that an error is read before the stream goes away: what the peer still sends is thrown away
+// until it stops.
 Task<void> drain(net::Stream& stream, Instant deadline) {
   for (;;) {
     auto bytes = co_await stream.read(64 * 1024, deadline);
@@ -19,10 +20,14 @@ Task<void> drain(net::Stream& stream, Instant deadline) {
 }  // namespace
 
 void ShardServer::attach(rpc::Server& server) {
-  server.handle(rpc::MessageType::fetch_shard, [this](rpc::Call call) { return serve_fetch(std::move(call)); });
-  server.handle(rpc::MessageType::store_shard, [this](rpc::Call call) { return serve_store(std::move(call)); });
-  server.handle(rpc::MessageType::delete_shards, [this](rpc::Call call) { return serve_delete(std::move(call)); });
-  server.handle(rpc::MessageType::stat_shards, [this](rpc::Call call) { return serve_stat(std::move(call)); });
+  server.handle(rpc::MessageType::fetch_shard,
+                [this](rpc::Call call) { return serve_fetch(std::move(call)); });
+  server.handle(rpc::MessageType::store_shard,
+                [this](rpc::Call call) { return serve_store(std::move(call)); });
+  server.handle(rpc::MessageType::delete_shards,
+                [this](rpc::Call call) { return serve_delete(std::move(call)); });
+  server.handle(rpc::MessageType::stat_shards,
+                [this](rpc::Call call) { return serve_stat(std::move(call)); });
 }
 
 Task<void> ShardServer::serve_fetch(rpc::Call call) {
@@ -31,14 +36,17 @@ Task<void> ShardServer::serve_fetch(rpc::Call call) {
     co_await call.answer(request.error());
     co_return;
   }
-  auto records = co_await store_.fetch_records(request->key, request->write_id, request->first, request->count, call.deadline());
+  auto records = co_await store_.fetch_records(request->key, request->write_id, request->first,
+                                               request->count, call.deadline());
   if (!records) {
     co_await call.answer(records.error());
     co_return;
   }
-  BufferChain body{Buffer::take(encode_fetch_head(records->crc32, static_cast<std::uint32_t>(records->bytes.size())))};
+  BufferChain body{Buffer::take(
+      encode_fetch_head(records->crc32, static_cast<std::uint32_t>(records->bytes.size())))};
   body.append(records->bytes);
-  // The peer made room before it asked, but may be gone: the budget is not held for longer than a stalled stream is.
+  // The peer made room before it asked, but may be gone: the budget is not held for longer than a
+  // stalled stream is.
   call.set_deadline(std::min(call.deadline(), env_.clock.now() + idle_timeout_));
   co_await call.answer(std::move(body));
 }
@@ -69,18 +77,23 @@ Task<Result<void>> ShardServer::receive_shard(rpc::Call& call, ShardKey key, Sha
     const Instant idle_deadline = env_.clock.now() + idle_timeout_;
     PREDA_CO_TRY(const Buffer kind, co_await rpc::read_exactly(stream, 1, idle_deadline));
     if (kind.bytes()[0] == std::byte{kCommitFrame}) {
-      PREDA_CO_TRY(const Buffer bytes, co_await rpc::read_exactly(stream, kCommitFrameSizeBytes, idle_deadline));
+      PREDA_CO_TRY(const Buffer bytes,
+                   co_await rpc::read_exactly(stream, kCommitFrameSizeBytes, idle_deadline));
       PREDA_CO_TRY(const CommitFrame frame, decode_commit_frame(bytes));
       if (frame.segment_count != segment_count || frame.crc32 != crc) {
         co_return make_error(ErrorCode::Corruption, "a commit of other segments than arrived");
       }
-      const auto left = std::min<Duration>(std::chrono::milliseconds{frame.remaining_ms}, std::chrono::hours{1});
+      const auto left =
+          std::min<Duration>(std::chrono::milliseconds{frame.remaining_ms}, std::chrono::hours{1});
       co_return co_await writer->commit(env_.clock.now() + left);
     }
-    if (kind.bytes()[0] != std::byte{kSegmentFrame}) co_return make_error(ErrorCode::InvalidArgument, "a frame of no known kind");
-    PREDA_CO_TRY(const Buffer bytes, co_await rpc::read_exactly(stream, kSegmentFrameSizeBytes, idle_deadline));
+    if (kind.bytes()[0] != std::byte{kSegmentFrame})
+      co_return make_error(ErrorCode::InvalidArgument, "a frame of no known kind");
+    PREDA_CO_TRY(const Buffer bytes,
+                 co_await rpc::read_exactly(stream, kSegmentFrameSizeBytes, idle_deadline));
     PREDA_CO_TRY(SegmentFrame frame, decode_segment_frame(bytes));
-    PREDA_CO_TRY(frame.segment.stored, co_await rpc::read_exactly(stream, frame.stored_size_bytes, idle_deadline));
+    PREDA_CO_TRY(frame.segment.stored,
+                 co_await rpc::read_exactly(stream, frame.stored_size_bytes, idle_deadline));
     ++segment_count;
     crc = segment::extend_commit_crc(crc, frame.segment.crc32);
     std::vector<Segment> segments;

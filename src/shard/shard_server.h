@@ -6,8 +6,8 @@
 
 namespace predastore::shard {
 
-// Answers fetch_shard, store_shard, delete_shards and stat_shards of other nodes from the local store. Outlives the rpc server's
-// run().
+// Answers fetch_shard, store_shard, delete_shards and stat_shards of other nodes from the local
+// store. Outlives the rpc server's run().
 class ShardServer {
  public:
   ShardServer(Environment env, ShardStore& store, Duration idle_timeout = 30s)

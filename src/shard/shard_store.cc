@@ -18,9 +18,12 @@ using segment::RecordHeader;
 constexpr std::uint64_t kRecordMaxBytes = kRecordHeaderSizeBytes + kSegmentSizeBytes;
 
 Result<void> check_options(const ShardStoreOptions& options) {
-  const bool is_sized = options.shard_file_size_bytes >= 256 * 1024 && options.shard_file_size_bytes <= (4ULL << 30) &&
-                        options.write_budget_bytes >= 4 * kRecordMaxBytes && options.shard_window_bytes >= 2 * kRecordMaxBytes &&
-                        options.read_budget_bytes >= 2 * kFetchBodyMaxBytes && options.open_files_max > 0;
+  const bool is_sized = options.shard_file_size_bytes >= 256 * 1024 &&
+                        options.shard_file_size_bytes <= (4ULL << 30) &&
+                        options.write_budget_bytes >= 4 * kRecordMaxBytes &&
+                        options.shard_window_bytes >= 2 * kRecordMaxBytes &&
+                        options.read_budget_bytes >= 2 * kFetchBodyMaxBytes &&
+                        options.open_files_max > 0;
   if (!is_sized) return make_error(ErrorCode::InvalidArgument, "sizes of a shard store");
   if (options.directory.empty() || !options.open_index)
     return make_error(ErrorCode::InvalidArgument, "a shard store without a place");
@@ -41,7 +44,8 @@ std::vector<Piece> pieces_of(const IndexEntry& entry, std::uint32_t first, std::
     if (count == 0) break;
     if (first >= extent.first + extent.count) continue;
     const std::uint64_t fit = room / extent.record_size_bytes();
-    const std::uint64_t wanted = std::min<std::uint64_t>(count, extent.first + extent.count - first);
+    const std::uint64_t wanted =
+        std::min<std::uint64_t>(count, extent.first + extent.count - first);
     const auto taken = static_cast<std::uint32_t>(std::min(fit, wanted));
     if (taken == 0) break;
     Piece piece{extent};
@@ -58,12 +62,14 @@ std::vector<Piece> pieces_of(const IndexEntry& entry, std::uint32_t first, std::
 }
 
 // A read never believes the disk: a good record of something else in this place is damage as well.
-bool is_expected(const RecordHeader& header, const ShardKey& key, const IndexEntry& entry, const Extent& extent,
-                 std::uint32_t i) {
-  return header.kind == segment::RecordKind::segment && header.key == key && header.write_id == entry.stamp.write_id &&
-         header.generation == entry.stamp.generation && header.segment_index.value() == extent.first + i &&
-         header.file_id == extent.file_id && header.own_offset_bytes == extent.offset_bytes + i * extent.record_size_bytes() &&
-         header.stored_size_bytes == extent.stored_size_bytes && header.logical_size_bytes == extent.logical_size_bytes;
+bool is_expected(const RecordHeader& header, const ShardKey& key, const IndexEntry& entry,
+                 const Extent& extent, std::uint32_t i) {
+  return header.kind == segment::RecordKind::segment && header.key == key &&
+         header.write_id == entry.stamp.write_id && header.generation == entry.stamp.generation &&
+         header.segment_index.value() == extent.first + i && header.file_id == extent.file_id &&
+         header.own_offset_bytes == extent.offset_bytes + i * extent.record_size_bytes() &&
+         header.stored_size_bytes == extent.stored_size_bytes &&
+         header.logical_size_bytes == extent.logical_size_bytes;
 }
 
 }  // namespace
@@ -91,9 +97,11 @@ ShardStore::ShardStore(Environment env, std::shared_ptr<const ShardStoreOptions>
 
 ShardStore::~ShardStore() { PREDA_ASSERT(closed_ || writer_ == nullptr); }
 
-Task<Result<std::unique_ptr<ShardStore>>> ShardStore::open(Environment env, ShardStoreOptions options) {
+Task<Result<std::unique_ptr<ShardStore>>> ShardStore::open(Environment env,
+                                                           ShardStoreOptions options) {
   PREDA_CO_CHECK(check_options(options));
-  std::unique_ptr<ShardStore> store{new ShardStore{env, std::make_shared<const ShardStoreOptions>(std::move(options))}};
+  std::unique_ptr<ShardStore> store{
+      new ShardStore{env, std::make_shared<const ShardStoreOptions>(std::move(options))}};
   PREDA_CO_CHECK(co_await store->recover());
   co_return std::move(store);
 }
@@ -115,7 +123,8 @@ Task<Result<void>> ShardStore::recover() {
     was_rebuilt_ = !found.files.empty();
     Result<void> rebuilt{ErrorCode::Corruption};
     if (index_ != nullptr) rebuilt = co_await rebuild_index(recovery, found);
-    if (!rebuilt && rebuilt.error().code == ErrorCode::Corruption) {  // thrown away: it is only an index
+    if (!rebuilt &&
+        rebuilt.error().code == ErrorCode::Corruption) {  // thrown away: it is only an index
       index_.reset();
       PREDA_CO_TRY(auto fresh, co_await open_index(true));
       index_ = std::move(fresh);
@@ -123,7 +132,8 @@ Task<Result<void>> ShardStore::recover() {
     }
     PREDA_CO_CHECK(std::move(rebuilt));
   }
-  const DriveWriter::Start start{found.last_sequence, found.last_decision, found.used_bytes, found.files.size()};
+  const DriveWriter::Start start{found.last_sequence, found.last_decision, found.used_bytes,
+                                 found.files.size()};
   auto writer = std::make_shared<DriveWriter>(env_, options_, index_, start);
   PREDA_CO_CHECK(co_await writer->refresh_capacity());
   writer_ = std::move(writer);
@@ -222,13 +232,16 @@ Task<Result<void>> ShardStore::remove(std::vector<ShardRemoval> removals, Instan
 Task<Result<IndexEntry>> ShardStore::find(ShardKey key) {
   if (closed_) co_return make_error(ErrorCode::Unavailable, "the drive is closed");
   PREDA_CO_CHECK(writer_->available());
-  auto look_up = [index = index_, encoded = encode_shard_key(key)] { return index->get(kShardFamily, encoded); };
+  auto look_up = [index = index_, encoded = encode_shard_key(key)] {
+    return index->get(kShardFamily, encoded);
+  };
   auto value = co_await run_blocking(env_.blocking, std::move(look_up));
   if (value && !*value) co_return make_error(ErrorCode::NotFound, "no such shard");
   auto entry = value ? decode_entry(**value) : Result<IndexEntry>{value.error()};
   if (!entry && entry.error().code == ErrorCode::Corruption) {
     co_await writer_->doubt_index();
-    report({options_->drive, key, WriteId{}, ShardFileId{}, 0, "damaged index: " + entry.error().detail});
+    report({options_->drive, key, WriteId{}, ShardFileId{}, 0,
+            "damaged index: " + entry.error().detail});
   }
   co_return entry;
 }
@@ -257,13 +270,15 @@ Task<Result<std::shared_ptr<File>>> ShardStore::file_for_reading(ShardFileId fil
   co_return file;
 }
 
-Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteId write_id, SegmentIndex first,
-                                                            std::uint16_t count, Instant deadline) {
+Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteId write_id,
+                                                            SegmentIndex first, std::uint16_t count,
+                                                            Instant deadline) {
   InFlight in_flight{*this};
   PREDA_CO_TRY(const IndexEntry entry, co_await find(key));
   if (write_id.value() != 0 && write_id != entry.stamp.write_id)
     co_return make_error(ErrorCode::NotFound, "another try is stored");
-  const std::vector<Piece> pieces = pieces_of(entry, first.value(), std::min(count, kFetchSegmentsMax));
+  const std::vector<Piece> pieces =
+      pieces_of(entry, first.value(), std::min(count, kFetchSegmentsMax));
   Records records;
   records.write_id = entry.stamp.write_id;
   std::uint64_t budget_bytes = 0;
@@ -273,12 +288,15 @@ Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteI
   for (const Piece& piece : pieces) {
     const Extent& extent = piece.extent;
     const auto fail = [&](std::uint64_t offset_bytes, Error error) {
-      report({options_->drive, key, entry.stamp.write_id, extent.file_id, offset_bytes, error.detail});
+      report(
+          {options_->drive, key, entry.stamp.write_id, extent.file_id, offset_bytes, error.detail});
       return Result<Records>{std::move(error)};
     };
     auto file = co_await file_for_reading(extent.file_id);
     if (!file && file.error().code != ErrorCode::NotFound) co_return file.error();
-    if (!file) co_return fail(extent.offset_bytes, make_error(ErrorCode::Corruption, "a shard file is gone"));
+    if (!file)
+      co_return fail(extent.offset_bytes,
+                     make_error(ErrorCode::Corruption, "a shard file is gone"));
     const std::uint64_t begin = extent.offset_bytes / kDiskBlockBytes * kDiskBlockBytes;
     const std::uint64_t end = round_up_to_block(extent.offset_bytes + piece.size_bytes());
     auto read = co_await (*file)->read(begin, static_cast<std::size_t>(end - begin));
@@ -292,8 +310,11 @@ Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteI
       const auto header = segment::decode_record_header(bytes.bytes().subspan(at));
       const bool is_good =
           header && is_expected(*header, key, entry, extent, i) &&
-          segment::is_payload_good(*header, bytes.bytes().subspan(at + kRecordHeaderSizeBytes, extent.stored_size_bytes));
-      if (!is_good) co_return fail(extent.offset_bytes + at, make_error(ErrorCode::Corruption, "a damaged segment"));
+          segment::is_payload_good(*header, bytes.bytes().subspan(at + kRecordHeaderSizeBytes,
+                                                                  extent.stored_size_bytes));
+      if (!is_good)
+        co_return fail(extent.offset_bytes + at,
+                       make_error(ErrorCode::Corruption, "a damaged segment"));
     }
     records.crc32 = segment::crc32(bytes, records.crc32);
     read_bytes_ += bytes.size();
@@ -302,7 +323,8 @@ Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteI
   co_return records;
 }
 
-Task<Result<std::vector<Segment>>> ShardStore::fetch(ShardKey key, WriteId write_id, SegmentIndex first, std::uint16_t count,
+Task<Result<std::vector<Segment>>> ShardStore::fetch(ShardKey key, WriteId write_id,
+                                                     SegmentIndex first, std::uint16_t count,
                                                      Instant deadline) {
   InFlight in_flight{*this};
   count = std::min(count, kFetchSegmentsMax);
@@ -310,23 +332,29 @@ Task<Result<std::vector<Segment>>> ShardStore::fetch(ShardKey key, WriteId write
   for (;;) {
     const auto next = static_cast<std::uint32_t>(segments.size());
     const auto left = static_cast<std::uint16_t>(count - next);
-    PREDA_CO_TRY(const Records records,
-                 co_await fetch_records(key, write_id, SegmentIndex{first.value() + next}, left, deadline));
+    PREDA_CO_TRY(
+        const Records records,
+        co_await fetch_records(key, write_id, SegmentIndex{first.value() + next}, left, deadline));
     for (const Buffer& piece : records.bytes.buffers()) {
       for (std::size_t at = 0; at < piece.size();) {
-        PREDA_CO_TRY(const RecordHeader header, segment::decode_record_header(piece.bytes().subspan(at)));
-        segments.push_back({header.segment_index, static_cast<std::uint32_t>(header.logical_size_bytes), header.codec,
-                            header.payload_crc32, piece.slice(at + kRecordHeaderSizeBytes, header.stored_size_bytes)});
+        PREDA_CO_TRY(const RecordHeader header,
+                     segment::decode_record_header(piece.bytes().subspan(at)));
+        segments.push_back({header.segment_index,
+                            static_cast<std::uint32_t>(header.logical_size_bytes), header.codec,
+                            header.payload_crc32,
+                            piece.slice(at + kRecordHeaderSizeBytes, header.stored_size_bytes)});
         at += header.record_size_bytes();
       }
     }
     write_id = records.write_id;  // the rest of the same try
     // An answer with room for another record was the last.
-    if (segments.size() >= count || records.bytes.size() + kRecordMaxBytes <= kFetchBodyMaxBytes) co_return segments;
+    if (segments.size() >= count || records.bytes.size() + kRecordMaxBytes <= kFetchBodyMaxBytes)
+      co_return segments;
   }
 }
 
-Task<Result<std::vector<ShardInfo>>> ShardStore::inventory(std::optional<ShardKey> after, std::size_t count_max) {
+Task<Result<std::vector<ShardInfo>>> ShardStore::inventory(std::optional<ShardKey> after,
+                                                           std::size_t count_max) {
   InFlight in_flight{*this};
   if (closed_) co_return make_error(ErrorCode::Unavailable, "the drive is closed");
   PREDA_CO_CHECK(writer_->available());
@@ -351,14 +379,18 @@ Task<Result<void>> ShardStore::verify(ShardKey key, Instant deadline) {
   std::uint32_t crc = 0;
   std::uint32_t next = 0;
   while (next < info.segment_count) {
-    PREDA_CO_TRY(const auto segments, co_await fetch(key, info.stamp.write_id, SegmentIndex{next}, kFetchSegmentsMax, deadline));
-    if (segments.empty()) co_return make_error(ErrorCode::Corruption, "a shard is shorter than its index says");
+    PREDA_CO_TRY(const auto segments, co_await fetch(key, info.stamp.write_id, SegmentIndex{next},
+                                                     kFetchSegmentsMax, deadline));
+    if (segments.empty())
+      co_return make_error(ErrorCode::Corruption, "a shard is shorter than its index says");
     for (const Segment& segment : segments) crc = segment::extend_commit_crc(crc, segment.crc32);
     next += static_cast<std::uint32_t>(segments.size());
   }
   PREDA_CO_TRY(const IndexEntry entry, co_await find(key));
-  if (entry.stamp.write_id != info.stamp.write_id || crc == entry.commit_crc32) co_return Result<void>{};
-  report({options_->drive, key, info.stamp.write_id, ShardFileId{}, 0, "the segments are not those that were committed"});
+  if (entry.stamp.write_id != info.stamp.write_id || crc == entry.commit_crc32)
+    co_return Result<void>{};
+  report({options_->drive, key, info.stamp.write_id, ShardFileId{}, 0,
+          "the segments are not those that were committed"});
   co_return make_error(ErrorCode::Corruption, "the segments are not those that were committed");
 }
 

@@ -23,7 +23,8 @@ class FileRecovery;
 struct FoundFiles;
 struct IndexEntry;
 
-// Something on the drive that is not what it must be. A shard with damage is to be repaired; the store goes on without it.
+// Something on the drive that is not what it must be. A shard with damage is to be repaired; the
+// store goes on without it.
 struct Damage {
   DriveId drive;
   std::optional<ShardKey> key;  // none: it cannot be told whose it was
@@ -40,13 +41,14 @@ struct ShardStoreOptions {
   ClusterId cluster;
   NodeId node;
   DriveId drive;
-  std::uint64_t capacity_bytes = 0;                // of all shard files; 0: what the file system has
+  std::uint64_t capacity_bytes = 0;  // of all shard files; 0: what the file system has
   std::uint64_t reserve_bytes = 64 * 1024 * 1024;  // the last of the capacity is kept for deletes
   std::uint64_t shard_file_size_bytes = kShardFileSizeBytes;
   std::uint64_t write_budget_bytes = 64 * 1024 * 1024;  // queued segments of all shards
   std::uint64_t shard_window_bytes = 2 * 1024 * 1024;   // queued segments of one shard
-  std::uint64_t read_budget_bytes = 64 * 1024 * 1024;   // reads under way, remote ones until their answer is handed over
-  std::size_t open_files_max = 128;                     // for reading
+  std::uint64_t read_budget_bytes =
+      64 * 1024 * 1024;  // reads under way, remote ones until their answer is handed over
+  std::size_t open_files_max = 128;  // for reading
   bool direct_io = true;
   OpenIndex open_index;                          // kv::open_rocks, or what a test has
   std::function<void(const Damage&)> on_damage;  // on the loop; may be empty
@@ -70,36 +72,43 @@ struct DriveStatus {
 
 // The shards of one drive: docs/formats/shard_file.md. Used on the loop of `env` only.
 //
-// Order of writes of a group: records, sync (for a new file the directory first), index batch, answers. The index is never the
-// truth: at open it is rebuilt from the files unless it is exactly as far as they are. A crash leaves every answered commit
-// whole, and every other shard whole or absent. close() before destruction; a ShardWriter may outlive the store and then fails.
+// Order of writes of a group: records, sync (for a new file the directory first), index batch,
+// answers. The index is never the truth: at open it is rebuilt from the files unless it is exactly
+// as far as they are. A crash leaves every answered commit whole, and every other shard whole or
+// absent. close() before destruction; a ShardWriter may outlive the store and then fails.
 class ShardStore {
  public:
-  // Recovers what a crash left: unsealed files are scanned and sealed, the index is rebuilt when it is not as far as the files.
-  // Refuses (InvalidArgument) a drive with files of another cluster, node or drive.
+  // Recovers what a crash left: unsealed files are scanned and sealed, the index is rebuilt when it
+  // is not as far as the files. Refuses (InvalidArgument) a drive with files of another cluster,
+  // node or drive.
   static Task<Result<std::unique_ptr<ShardStore>>> open(Environment env, ShardStoreOptions options);
   ~ShardStore();
   ShardStore(const ShardStore&) = delete;
   ShardStore& operator=(const ShardStore&) = delete;
 
   Result<std::unique_ptr<ShardWriter>> create(ShardKey key, ShardStamp stamp);
-  // At most kFetchSegmentsMax segments; fewer than asked for only at the shard's end; `first` past the end: none.
-  Task<Result<std::vector<Segment>>> fetch(ShardKey key, WriteId write_id, SegmentIndex first, std::uint16_t count,
-                                           Instant deadline);
+  // At most kFetchSegmentsMax segments; fewer than asked for only at the shard's end; `first` past
+  // the end: none.
+  Task<Result<std::vector<Segment>>> fetch(ShardKey key, WriteId write_id, SegmentIndex first,
+                                           std::uint16_t count, Instant deadline);
   Task<Result<ShardInfo>> stat(ShardKey key, Instant deadline);
   Task<Result<void>> remove(std::vector<ShardRemoval> removals, Instant deadline);
 
-  // Whole records, at most kFetchBodyMaxBytes of them, checked, as they lie on the drive, and the budget they hold.
+  // Whole records, at most kFetchBodyMaxBytes of them, checked, as they lie on the drive, and the
+  // budget they hold.
   struct Records {
     BufferChain bytes;
     WriteId write_id;         // of all of them
     std::uint32_t crc32 = 0;  // of all bytes
     SemaphoreHold budget;
   };
-  Task<Result<Records>> fetch_records(ShardKey key, WriteId write_id, SegmentIndex first, std::uint16_t count, Instant deadline);
+  Task<Result<Records>> fetch_records(ShardKey key, WriteId write_id, SegmentIndex first,
+                                      std::uint16_t count, Instant deadline);
 
-  // What is stored, in the order of the keys, after `after`; at most `count_max`. For reconcile, sweep and scrub.
-  Task<Result<std::vector<ShardInfo>>> inventory(std::optional<ShardKey> after, std::size_t count_max);
+  // What is stored, in the order of the keys, after `after`; at most `count_max`. For reconcile,
+  // sweep and scrub.
+  Task<Result<std::vector<ShardInfo>>> inventory(std::optional<ShardKey> after,
+                                                 std::size_t count_max);
   // Reads and checks every segment of a shard. Corruption was reported as damage, too.
   Task<Result<void>> verify(ShardKey key, Instant deadline);
 

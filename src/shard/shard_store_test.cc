@@ -10,22 +10,26 @@ using namespace testing;  // NOLINT: the test's own vocabulary
 class ShardStoreTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(machine_.open()); }
-  Result<void> put(std::uint32_t number, std::uint64_t write_id, std::uint64_t size, std::uint32_t generation = 1) {
-    return machine_.run(write_shard(machine_.store->create(key_of(number), stamp_of(write_id, generation)),
-                                    segments_of(write_id, size), machine_.soon()));
+  Result<void> put(std::uint32_t number, std::uint64_t write_id, std::uint64_t size,
+                   std::uint32_t generation = 1) {
+    return machine_.run(
+        write_shard(machine_.store->create(key_of(number), stamp_of(write_id, generation)),
+                    segments_of(write_id, size), machine_.soon()));
   }
   Result<std::vector<Segment>> get(std::uint32_t number, std::uint64_t write_id = 0) {
     std::vector<Segment> all;
     for (;;) {
-      auto some = machine_.run(machine_.store->fetch(key_of(number), WriteId{write_id},
-                                                     SegmentIndex{static_cast<std::uint32_t>(all.size())}, 16, machine_.soon()));
+      auto some = machine_.run(machine_.store->fetch(
+          key_of(number), WriteId{write_id}, SegmentIndex{static_cast<std::uint32_t>(all.size())},
+          16, machine_.soon()));
       if (!some) return some.error();
       if (some->empty()) return all;
       for (Segment& segment : *some) all.push_back(std::move(segment));
     }
   }
   Result<void> remove(std::uint32_t number, std::uint32_t generation) {
-    return machine_.run(machine_.store->remove({{key_of(number), Generation{generation}}}, machine_.soon()));
+    return machine_.run(
+        machine_.store->remove({{key_of(number), Generation{generation}}}, machine_.soon()));
   }
   void expect_holds(std::uint32_t number, std::uint64_t write_id, std::uint64_t size) {
     const auto got = get(number, write_id);
@@ -46,7 +50,8 @@ class ShardStoreTest : public ::testing::Test {
 };
 
 TEST_F(ShardStoreTest, reads_what_was_committed_for_all_sizes) {
-  const std::uint64_t sizes[] = {1, 511, 4096, 8192, 65535, 65536, 65537, 200000, 16 * 65536, 40 * 65536 + 5};
+  const std::uint64_t sizes[] = {1,     511,   4096,   8192,       65535,
+                                 65536, 65537, 200000, 16 * 65536, 40 * 65536 + 5};
   std::uint32_t number = 0;
   for (const std::uint64_t size : sizes) {
     ++number;
@@ -71,14 +76,17 @@ TEST_F(ShardStoreTest, reads_what_was_committed_for_all_sizes) {
 
 TEST_F(ShardStoreTest, a_fetch_gives_sixteen_segments_and_none_past_the_end) {
   ASSERT_TRUE(put(1, 5, 40 * 65536));
-  const auto some = machine_.run(machine_.store->fetch(key_of(1), WriteId{5}, SegmentIndex{3}, 100, machine_.soon()));
+  const auto some = machine_.run(
+      machine_.store->fetch(key_of(1), WriteId{5}, SegmentIndex{3}, 100, machine_.soon()));
   ASSERT_TRUE(some);
   ASSERT_EQ(some->size(), 16U);
   EXPECT_EQ(some->front().index, SegmentIndex{3});
-  const auto records = machine_.run(machine_.store->fetch_records(key_of(1), WriteId{5}, SegmentIndex{3}, 100, machine_.soon()));
+  const auto records = machine_.run(
+      machine_.store->fetch_records(key_of(1), WriteId{5}, SegmentIndex{3}, 100, machine_.soon()));
   ASSERT_TRUE(records);
   EXPECT_LE(records->bytes.size(), kFetchBodyMaxBytes);
-  const auto none = machine_.run(machine_.store->fetch(key_of(1), WriteId{5}, SegmentIndex{40}, 1, machine_.soon()));
+  const auto none = machine_.run(
+      machine_.store->fetch(key_of(1), WriteId{5}, SegmentIndex{40}, 1, machine_.soon()));
   ASSERT_TRUE(none);
   EXPECT_TRUE(none->empty());
 }
@@ -152,13 +160,16 @@ TEST_F(ShardStoreTest, inventory_pages_in_order) {
     all.insert(all.end(), page->begin(), page->end());
   }
   ASSERT_EQ(all.size(), 25U);
-  EXPECT_TRUE(std::is_sorted(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.key < b.key; }));
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end(),
+                             [](const auto& a, const auto& b) { return a.key < b.key; }));
 }
 
-Task<Result<void>> write_many(ShardStore& store, std::uint32_t count, Instant deadline, Environment env) {
+Task<Result<void>> write_many(ShardStore& store, std::uint32_t count, Instant deadline,
+                              Environment env) {
   TaskGroup tasks{env.executor, env.clock};
   for (std::uint32_t i = 0; i < count; ++i)
-    tasks.spawn(write_shard(store.create(key_of(i), stamp_of(i + 1)), segments_of(i + 1, 3000), deadline));
+    tasks.spawn(
+        write_shard(store.create(key_of(i), stamp_of(i + 1)), segments_of(i + 1, 3000), deadline));
   co_return co_await tasks.join();
 }
 
@@ -172,7 +183,8 @@ TEST_F(ShardStoreTest, memory_is_bounded_by_windows_and_budget) {
   machine_.options.write_budget_bytes = 600 * 1024;
   machine_.options.shard_window_bytes = 140 * 1024;
   reopen();
-  ASSERT_TRUE(put(1, 5, 100 * 65536));  // far more than the window, with nothing that asks for a write
+  ASSERT_TRUE(
+      put(1, 5, 100 * 65536));  // far more than the window, with nothing that asks for a write
   expect_holds(1, 5, 100 * 65536);
   ASSERT_TRUE(machine_.run(write_many(*machine_.store, 500, machine_.soon(), machine_.env())));
   EXPECT_EQ(machine_.store->status().queued_bytes, 0U);
@@ -182,10 +194,13 @@ TEST_F(ShardStoreTest, refuses_segments_that_arrive_damaged_or_out_of_order) {
   auto writer = machine_.store->create(key_of(1), stamp_of(5));
   Segment damaged = segment_of(5, 0, 100);
   ++damaged.crc32;
-  EXPECT_EQ(machine_.run((*writer)->append({damaged}, machine_.soon())).error().code, ErrorCode::Corruption);
-  EXPECT_EQ(machine_.run((*writer)->commit(machine_.soon())).error().code, ErrorCode::Corruption);  // final
+  EXPECT_EQ(machine_.run((*writer)->append({damaged}, machine_.soon())).error().code,
+            ErrorCode::Corruption);
+  EXPECT_EQ(machine_.run((*writer)->commit(machine_.soon())).error().code,
+            ErrorCode::Corruption);  // final
   auto second = machine_.store->create(key_of(1), stamp_of(6));
-  EXPECT_EQ(machine_.run((*second)->append({segment_of(6, 1, 100)}, machine_.soon())).error().code, ErrorCode::InvalidArgument);
+  EXPECT_EQ(machine_.run((*second)->append({segment_of(6, 1, 100)}, machine_.soon())).error().code,
+            ErrorCode::InvalidArgument);
   EXPECT_EQ(get(1).error().code, ErrorCode::NotFound);
 }
 

@@ -17,8 +17,8 @@
 #include "segment/checksum.h"
 #include "shard/shard_store.h"
 
-// Only for tests of this folder: a loop in virtual time, a file system and an index in memory that lose at a crash what was not
-// synced, a random part of it.
+// Only for tests of this folder: a loop in virtual time, a file system and an index in memory that
+// lose at a crash what was not synced, a random part of it.
 namespace predastore::shard::testing {
 
 class TestRandom final : public Random {
@@ -84,8 +84,9 @@ struct TestDisk {
   std::map<std::string, std::shared_ptr<Inode>> live_names;
   std::map<std::string, std::shared_ptr<Inode>> durable_names;
   std::uint64_t capacity_bytes = 1ULL << 40;
-  std::uint64_t operation_count = 0;      // writes, syncs, creations and removals
-  std::optional<std::uint64_t> crash_at;  // from this operation on nothing happens any more, and all of it fails
+  std::uint64_t operation_count = 0;  // writes, syncs, creations and removals
+  std::optional<std::uint64_t>
+      crash_at;  // from this operation on nothing happens any more, and all of it fails
   std::function<Result<void>(std::string_view operation, const std::string& path)> fault;
 
   bool is_crashed() const { return crash_at && operation_count > *crash_at; }
@@ -118,7 +119,8 @@ struct TestDisk {
       for (const auto& [offset, bytes] : inode->unsynced) {
         const bool all = random.below(4) == 0;
         for (std::size_t at = 0; at < bytes.size(); at += 512) {
-          if (all || random.below(2) == 0) apply(content, offset + at, std::string_view{bytes}.substr(at, 512));
+          if (all || random.below(2) == 0)
+            apply(content, offset + at, std::string_view{bytes}.substr(at, 512));
         }
       }
       *inode = Inode{content, content, {}};
@@ -145,7 +147,8 @@ class TestFile final : public File {
     PREDA_ASSERT(!mode_.direct || (offset % 4096 == 0 && chain.size() % 4096 == 0));
     PREDA_CO_CHECK(disk_.step("write", path_));
     const Buffer bytes = chain.flatten();
-    if (disk_.used_bytes() + bytes.size() > disk_.capacity_bytes) co_return make_error(ErrorCode::NoSpace, "disk full");
+    if (disk_.used_bytes() + bytes.size() > disk_.capacity_bytes)
+      co_return make_error(ErrorCode::NoSpace, "disk full");
     TestDisk::apply(inode_->live, offset, bytes.text());
     inode_->unsynced.emplace_back(offset, std::string{bytes.text()});
     co_return Result<void>{};
@@ -157,8 +160,12 @@ class TestFile final : public File {
     co_return Result<void>{};
   }
   Task<Result<void>> preallocate(std::uint64_t) override { co_return Result<void>{}; }
-  Task<Result<void>> truncate(std::uint64_t) override { co_return make_error(ErrorCode::Unsupported); }
-  Task<Result<std::uint64_t>> size_bytes() override { co_return std::uint64_t{inode_->live.size()}; }
+  Task<Result<void>> truncate(std::uint64_t) override {
+    co_return make_error(ErrorCode::Unsupported);
+  }
+  Task<Result<std::uint64_t>> size_bytes() override {
+    co_return std::uint64_t{inode_->live.size()};
+  }
 
  private:
   TestDisk& disk_;
@@ -182,7 +189,9 @@ class TestFiles final : public FileSystem {
     std::shared_ptr<File> file = std::make_shared<TestFile>(disk_, path, found->second, mode);
     co_return file;
   }
-  Task<Result<void>> rename(std::string, std::string) override { co_return make_error(ErrorCode::Unsupported); }
+  Task<Result<void>> rename(std::string, std::string) override {
+    co_return make_error(ErrorCode::Unsupported);
+  }
   Task<Result<void>> remove(std::string path) override {
     PREDA_CO_CHECK(disk_.step("remove", path));
     disk_.live_names.erase(path);
@@ -203,7 +212,8 @@ class TestFiles final : public FileSystem {
     co_return Result<void>{};
   }
   Task<Result<SpaceInfo>> space(std::string) override {
-    co_return SpaceInfo{disk_.capacity_bytes, disk_.capacity_bytes - std::min(disk_.capacity_bytes, disk_.used_bytes())};
+    co_return SpaceInfo{disk_.capacity_bytes,
+                        disk_.capacity_bytes - std::min(disk_.capacity_bytes, disk_.used_bytes())};
   }
 
  private:
@@ -225,7 +235,8 @@ struct TestIndex {
         case kv::Operation::Kind::put: content[key] = operation.value; break;
         case kv::Operation::Kind::erase: content.erase(key); break;
         case kv::Operation::Kind::erase_range:
-          content.erase(content.lower_bound(key), content.lower_bound({operation.family, operation.value}));
+          content.erase(content.lower_bound(key),
+                        content.lower_bound({operation.family, operation.value}));
           break;
       }
     }
@@ -257,8 +268,11 @@ class TestKeyValueStore final : public kv::KeyValueStore {
   std::unique_ptr<kv::Iterator> iterate(kv::Family family) override {
     class Walk final : public kv::Iterator {
      public:
-      Walk(TestIndex::Content content, kv::Family family) : content_(std::move(content)), family_(family), at_(content_.end()) {}
-      void seek(std::string_view key) override { at_ = content_.lower_bound({family_, std::string{key}}); }
+      Walk(TestIndex::Content content, kv::Family family)
+          : content_(std::move(content)), family_(family), at_(content_.end()) {}
+      void seek(std::string_view key) override {
+        at_ = content_.lower_bound({family_, std::string{key}});
+      }
       bool valid() const override { return at_ != content_.end() && at_->first.first == family_; }
       void next() override { ++at_; }
       std::string_view key() const override { return at_->first.second; }
@@ -394,26 +408,28 @@ inline Segment segment_of(std::uint64_t write_id, std::uint32_t index, std::uint
 inline std::vector<Segment> segments_of(std::uint64_t write_id, std::uint64_t size_bytes) {
   std::vector<Segment> segments;
   for (std::uint32_t i = 0; size_bytes > 0; ++i) {
-    const auto size = static_cast<std::uint32_t>(std::min<std::uint64_t>(size_bytes, kSegmentSizeBytes));
+    const auto size =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(size_bytes, kSegmentSizeBytes));
     segments.push_back(segment_of(write_id, i, size));
     size_bytes -= size;
   }
   return segments;
 }
 
-inline Task<Result<void>> write_shard(Result<std::unique_ptr<ShardWriter>> writer, std::vector<Segment> segments,
-                                      Instant deadline) {
+inline Task<Result<void>> write_shard(Result<std::unique_ptr<ShardWriter>> writer,
+                                      std::vector<Segment> segments, Instant deadline) {
   if (!writer) co_return writer.error();
   PREDA_CO_CHECK(co_await (*writer)->append(std::move(segments), deadline));
   co_return co_await (*writer)->commit(deadline);
 }
 
 inline bool same(const Segment& a, const Segment& b) {
-  return a.index == b.index && a.logical_size_bytes == b.logical_size_bytes && a.codec == b.codec && a.crc32 == b.crc32 &&
-         a.stored.text() == b.stored.text();
+  return a.index == b.index && a.logical_size_bytes == b.logical_size_bytes && a.codec == b.codec &&
+         a.crc32 == b.crc32 && a.stored.text() == b.stored.text();
 }
 inline bool same(const std::vector<Segment>& a, const std::vector<Segment>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Segment& x, const Segment& y) { return same(x, y); });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Segment& x, const Segment& y) { return same(x, y); });
 }
 
 }  // namespace predastore::shard::testing

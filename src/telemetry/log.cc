@@ -19,7 +19,8 @@ std::atomic<void (*)(std::string_view)> other_sink{nullptr};
 
 spdlog::logger& standard_error() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>("predastore", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("predastore",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("{\"time\":\"%Y-%m-%dT%H:%M:%S.%eZ\",%v", spdlog::pattern_time_type::utc);
     made->set_level(spdlog::level::trace);
     made->flush_on(spdlog::level::trace);
@@ -30,8 +31,12 @@ spdlog::logger& standard_error() {
 
 // The length of the well-formed UTF-8 sequence at the front of `text`, or 0.
 std::size_t sequence_length(std::string_view text) {
-  const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto follows = [&](std::size_t i, unsigned low, unsigned high) { return at(i) >= low && at(i) <= high; };
+  const auto at = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const auto follows = [&](std::size_t i, unsigned low, unsigned high) {
+    return at(i) >= low && at(i) <= high;
+  };
   const unsigned first = at(0);
   if (first < 0x80) return 1;
   if (first >= 0xc2 && first <= 0xdf) return follows(1, 0x80, 0xbf) ? 2 : 0;
@@ -71,10 +76,13 @@ std::string json_string(std::string_view text) {
 
 Field::Field(std::string_view name, std::string_view text) : key(name), json(json_string(text)) {}
 Field::Field(std::string_view name, bool value) : key(name), json(value ? "true" : "false") {}
-Field::Field(std::string_view name, double value) : key(name), json(std::isfinite(value) ? fmt::format("{}", value) : "null") {}
+Field::Field(std::string_view name, double value)
+    : key(name), json(std::isfinite(value) ? fmt::format("{}", value) : "null") {}
 
-std::string format_event(LogLevel level, std::string_view event, std::initializer_list<Field> fields) {
-  std::string line = fmt::format("\"level\":\"{}\",\"event\":{}", kLevelNames[static_cast<std::size_t>(level)], json_string(event));
+std::string format_event(LogLevel level, std::string_view event,
+                         std::initializer_list<Field> fields) {
+  std::string line = fmt::format("\"level\":\"{}\",\"event\":{}",
+                                 kLevelNames[static_cast<std::size_t>(level)], json_string(event));
   for (const Field& field : fields) {
     line += ',';
     line += json_string(field.key);
@@ -93,6 +101,8 @@ void log(LogLevel level, std::string_view event, std::initializer_list<Field> fi
 }
 
 void set_log_level(LogLevel lowest) { lowest_level.store(lowest, std::memory_order_relaxed); }
-void set_log_sink(void (*sink)(std::string_view line)) { other_sink.store(sink, std::memory_order_relaxed); }
+void set_log_sink(void (*sink)(std::string_view line)) {
+  other_sink.store(sink, std::memory_order_relaxed);
+}
 
 }  // namespace predastore::telemetry

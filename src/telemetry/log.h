@@ -25,20 +25,30 @@ struct Field {
   std::string json;
 };
 
-// One line of JSON an event, to standard error: {"time":"2026-01-31T12:00:00.000Z","level":"info","event":"...", fields}. `event`
-// is a verb phrase and is the same for all events of its kind. No secrets, no payload. Any thread.
+// One line of JSON an event, to standard error:
+// {"time":"2026-01-31T12:00:00.000Z","level":"info","event":"...", fields}. `event` is a verb
+// phrase and is the same for all events of its kind. No secrets, no payload. Any thread.
 void log(LogLevel level, std::string_view event, std::initializer_list<Field> fields = {});
-inline void log_debug(std::string_view event, std::initializer_list<Field> fields = {}) { log(LogLevel::debug, event, fields); }
-inline void log_info(std::string_view event, std::initializer_list<Field> fields = {}) { log(LogLevel::info, event, fields); }
-inline void log_warn(std::string_view event, std::initializer_list<Field> fields = {}) { log(LogLevel::warn, event, fields); }
-inline void log_error(std::string_view event, std::initializer_list<Field> fields = {}) { log(LogLevel::error, event, fields); }
+inline void log_debug(std::string_view event, std::initializer_list<Field> fields = {}) {
+  log(LogLevel::debug, event, fields);
+}
+inline void log_info(std::string_view event, std::initializer_list<Field> fields = {}) {
+  log(LogLevel::info, event, fields);
+}
+inline void log_warn(std::string_view event, std::initializer_list<Field> fields = {}) {
+  log(LogLevel::warn, event, fields);
+}
+inline void log_error(std::string_view event, std::initializer_list<Field> fields = {}) {
+  log(LogLevel::error, event, fields);
+}
 
-void set_log_level(LogLevel lowest);   // info until told otherwise
+void set_log_level(LogLevel lowest);  // info until told otherwise
 // Instead of standard error; empty sends lines there again. For tests and the simulator.
 void set_log_sink(void (*sink)(std::string_view line));
 
 // The text of one event without its time; what log() writes after it.
-std::string format_event(LogLevel level, std::string_view event, std::initializer_list<Field> fields);
+std::string format_event(LogLevel level, std::string_view event,
+                         std::initializer_list<Field> fields);
 // `text` between quotes, escaped; bytes that are no UTF-8 become U+FFFD.
 std::string json_string(std::string_view text);
 

@@ -32,18 +32,22 @@ Core::Core(CoreOptions options, StoredState stored, Instant now)
   PREDA_ASSERT(commit_index_ <= log_.last_index());
   PREDA_ASSERT(log_.last_term() <= hard_state_.term);
   reset_election_deadline(now);
-  if (options_.voters.size() == 1) election_deadline_ = now;   // there is nobody to wait for
+  if (options_.voters.size() == 1) election_deadline_ = now;  // there is nobody to wait for
 }
 
-bool Core::is_voter(NodeId node) const { return std::ranges::find(options_.voters, node) != options_.voters.end(); }
+bool Core::is_voter(NodeId node) const {
+  return std::ranges::find(options_.voters, node) != options_.voters.end();
+}
 
 void Core::reset_election_deadline(Instant now) {
   const auto spread = static_cast<std::uint64_t>(options_.election_timeout.count());
-  election_deadline_ = now + options_.election_timeout + Duration(static_cast<Duration::rep>(next_random(random_state_) % spread));
+  election_deadline_ = now + options_.election_timeout +
+                       Duration(static_cast<Duration::rep>(next_random(random_state_) % spread));
 }
 
 bool Core::hears_a_leader(Instant now) const {
-  return role_ == Role::leader || (leader_heard_.has_value() && now - *leader_heard_ < options_.election_timeout);
+  return role_ == Role::leader ||
+         (leader_heard_.has_value() && now - *leader_heard_ < options_.election_timeout);
 }
 
 Message Core::message_to(NodeId to, MessageKind kind) const {
@@ -62,7 +66,8 @@ void Core::set_hard_state(HardState state) {
   is_hard_state_changed_ = true;
 }
 
-// A message that speaks for the hard state leaves only when that is durable: else a vote could be given twice after a crash.
+// A message that speaks for the hard state leaves only when that is durable: else a vote could be
+// given twice after a crash.
 void Core::send_after_save(Message message) {
   if (!is_hard_state_changed_ && saves_.empty()) {
     output_.messages.push_back(std::move(message));
@@ -80,13 +85,14 @@ void Core::stage_save() {
   }
   if (is_hard_state_changed_) output_.hard_state = hard_state_;
   output_.save_number = next_save_number_++;
-  saves_.push_back({output_.save_number, log_.last_index(), hard_state_.term, std::exchange(after_save_, {})});
+  saves_.push_back(
+      {output_.save_number, log_.last_index(), hard_state_.term, std::exchange(after_save_, {})});
   is_hard_state_changed_ = false;
 }
 
 bool Core::has_output() const {
-  return is_hard_state_changed_ || !output_.entries.empty() || !output_.messages.empty() || !output_.reads.empty() ||
-         !output_.refused_reads.empty();
+  return is_hard_state_changed_ || !output_.entries.empty() || !output_.messages.empty() ||
+         !output_.reads.empty() || !output_.refused_reads.empty();
 }
 
 Output Core::take_output() {
@@ -114,7 +120,9 @@ void Core::saved(std::uint64_t save_number, Instant now) {
     answer_append();
   } else {
     // The own vote counts when it is durable.
-    Message own = message_to(options_.self, role_ == Role::candidate ? MessageKind::vote_answer : MessageKind::pre_vote_answer);
+    Message own =
+        message_to(options_.self, role_ == Role::candidate ? MessageKind::vote_answer
+                                                           : MessageKind::pre_vote_answer);
     if (durable_term_ == hard_state_.term) receive_vote_answer(own, now);
   }
 }
@@ -191,7 +199,8 @@ void Core::become_leader(Instant now) {
     progress_.emplace(peer, progress);
   }
   quorum_checked_ = now;
-  // Entries of earlier terms are committed only together with one of this term (thesis, figure 3.7).
+  // Entries of earlier terms are committed only together with one of this term (thesis,
+  // figure 3.7).
   append_own({});
   term_start_index_ = log_.last_index();
   send_heartbeats(now);
@@ -204,36 +213,35 @@ bool Core::is_up_to_date(const Message& message) const {
 }
 
 void Core::receive(Message message, Instant now) {
-  if (message.to != options_.self || message.from == options_.self || !is_voter(message.from)) return;
-  const bool is_request = message.kind == MessageKind::pre_vote || message.kind == MessageKind::vote;
+  if (message.to != options_.self || message.from == options_.self || !is_voter(message.from))
+    return;
+  const bool is_request =
+      message.kind == MessageKind::pre_vote || message.kind == MessageKind::vote;
   if (is_request) return receive_vote_request(message, now);
   if (message.kind == MessageKind::pre_vote_answer) {
     // A refusal carries the refuser's term; a grant the term that was asked for.
-    if (message.is_rejected && message.term > hard_state_.term) return become_follower(message.term, std::nullopt, now);
+    if (message.is_rejected && message.term > hard_state_.term)
+      return become_follower(message.term, std::nullopt, now);
     return receive_vote_answer(message, now);
   }
   if (message.term > hard_state_.term) become_follower(message.term, std::nullopt, now);
   switch (message.kind) {
-    case MessageKind::vote_answer:
-      return receive_vote_answer(message, now);
-    case MessageKind::append:
-      return receive_append(std::move(message), now);
-    case MessageKind::append_answer:
-      return receive_append_answer(message, now);
-    case MessageKind::heartbeat:
-      return receive_heartbeat(message, now);
-    case MessageKind::heartbeat_answer:
-      return receive_heartbeat_answer(message, now);
-    default:
-      return;
+    case MessageKind::vote_answer: return receive_vote_answer(message, now);
+    case MessageKind::append: return receive_append(std::move(message), now);
+    case MessageKind::append_answer: return receive_append_answer(message, now);
+    case MessageKind::heartbeat: return receive_heartbeat(message, now);
+    case MessageKind::heartbeat_answer: return receive_heartbeat_answer(message, now);
+    default: return;
   }
 }
 
 void Core::receive_vote_request(const Message& message, Instant now) {
   const bool is_pre_vote = message.kind == MessageKind::pre_vote;
-  // Whoever hears a leader does not help to depose it: a node that was cut off cannot disturb the others (thesis, 4.2.3).
+  // Whoever hears a leader does not help to depose it: a node that was cut off cannot disturb the
+  // others (thesis, 4.2.3).
   if (message.term > hard_state_.term && hears_a_leader(now)) return;
-  Message answer = message_to(message.from, is_pre_vote ? MessageKind::pre_vote_answer : MessageKind::vote_answer);
+  Message answer = message_to(
+      message.from, is_pre_vote ? MessageKind::pre_vote_answer : MessageKind::vote_answer);
   if (is_pre_vote) {
     answer.is_rejected = message.term <= hard_state_.term || !is_up_to_date(message);
     if (!answer.is_rejected) answer.term = message.term;
@@ -242,7 +250,8 @@ void Core::receive_vote_request(const Message& message, Instant now) {
   if (message.term > hard_state_.term) become_follower(message.term, std::nullopt, now);
   answer.term = hard_state_.term;
   const bool is_free = !hard_state_.vote.has_value() || *hard_state_.vote == message.from;
-  answer.is_rejected = message.term < hard_state_.term || role_ != Role::follower || !is_free || !is_up_to_date(message);
+  answer.is_rejected = message.term < hard_state_.term || role_ != Role::follower || !is_free ||
+                       !is_up_to_date(message);
   if (!answer.is_rejected) {
     set_hard_state({hard_state_.term, message.from});
     reset_election_deadline(now);
@@ -253,7 +262,8 @@ void Core::receive_vote_request(const Message& message, Instant now) {
 void Core::receive_vote_answer(const Message& message, Instant now) {
   const bool is_pre_vote = message.kind == MessageKind::pre_vote_answer;
   if (role_ != (is_pre_vote ? Role::pre_candidate : Role::candidate)) return;
-  const std::uint64_t wanted = hard_state_.term + (is_pre_vote && message.from != options_.self ? 1 : 0);
+  const std::uint64_t wanted =
+      hard_state_.term + (is_pre_vote && message.from != options_.self ? 1 : 0);
   if (message.is_rejected || message.term != wanted) return;
   votes_[message.from] = true;
   // One's own vote is among them only when it is durable, so the majority is of durable votes.

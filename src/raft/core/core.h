@@ -15,15 +15,16 @@
 
 namespace predastore::raft {
 
-// Consensus without the world: events go in, and what to store, send, apply and answer comes out. After Ongaro's thesis
-// "Consensus: Bridging Theory and Practice" (2014; chapters 3, 6.4, 9.6) and the shape of etcd's RawNode. No I/O, threads, clock or
-// randomness of its own: time comes with the events, the seed with the options. It keeps terms of entries, not entries; whoever
-// drives it keeps those from Output::entries on and fills messages with them.
+// Consensus without the world: events go in, and what to store, send, apply and answer comes out.
+// After Ongaro's thesis "Consensus: Bridging Theory and Practice" (2014; chapters 3, 6.4, 9.6) and
+// the shape of etcd's RawNode. No I/O, threads, clock or randomness of its own: time comes with the
+// events, the seed with the options. It keeps terms of entries, not entries; whoever drives it
+// keeps those from Output::entries on and fills messages with them.
 
 struct Entry {
   std::uint64_t index = 0;
   std::uint64_t term = 0;
-  std::string command;      // empty: the entry with which a leader begins its term; never applied
+  std::string command;  // empty: the entry with which a leader begins its term; never applied
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
@@ -34,7 +35,14 @@ struct HardState {
 };
 
 enum class MessageKind : std::uint8_t {
-  pre_vote = 1, pre_vote_answer, vote, vote_answer, append, append_answer, heartbeat, heartbeat_answer,
+  pre_vote = 1,
+  pre_vote_answer,
+  vote,
+  vote_answer,
+  append,
+  append_answer,
+  heartbeat,
+  heartbeat_answer,
 };
 
 // One flat struct for all kinds; a member that a kind does not use is zero.
@@ -42,15 +50,16 @@ struct Message {
   MessageKind kind = MessageKind::heartbeat;
   NodeId from;
   NodeId to;
-  std::uint64_t term = 0;         // the sender's; of pre_vote: the one it would begin
-  std::uint64_t index = 0;        // vote: last entry · append: the entry before · append_answer: how far the log agrees (rejected: what was asked)
-  std::uint64_t index_term = 0;   // the term of that entry
-  std::uint64_t commit = 0;       // append, heartbeat
-  std::uint64_t round = 0;        // heartbeat and its answer
-  std::uint64_t hint = 0;         // rejected append: from where to try next
-  bool is_rejected = false;       // answers
-  std::uint64_t count = 0;        // append, going out: entries index+1 .. index+count are to be filled in
-  std::vector<Entry> entries;     // append, coming in
+  std::uint64_t term = 0;   // the sender's; of pre_vote: the one it would begin
+  std::uint64_t index = 0;  // vote: last entry · append: the entry before · append_answer: how far
+                            // the log agrees (rejected: what was asked)
+  std::uint64_t index_term = 0;  // the term of that entry
+  std::uint64_t commit = 0;      // append, heartbeat
+  std::uint64_t round = 0;       // heartbeat and its answer
+  std::uint64_t hint = 0;        // rejected append: from where to try next
+  bool is_rejected = false;      // answers
+  std::uint64_t count = 0;  // append, going out: entries index+1 .. index+count are to be filled in
+  std::vector<Entry> entries;  // append, coming in
 };
 
 struct CoreOptions {
@@ -58,49 +67,55 @@ struct CoreOptions {
   std::vector<NodeId> voters;
   Duration election_timeout = 1000ms;
   Duration heartbeat_interval = 100ms;
-  std::uint64_t seed = 0;                      // of the election time-outs
-  std::uint64_t append_entries_max = 64;       // in one message
-  std::size_t appends_in_flight_max = 8;       // a follower
+  std::uint64_t seed = 0;                 // of the election time-outs
+  std::uint64_t append_entries_max = 64;  // in one message
+  std::size_t appends_in_flight_max = 8;  // a follower
 };
 
 // What a restart finds on disk.
 struct StoredState {
   HardState hard_state;
   TermLog log;
-  std::uint64_t applied_index = 0;             // known to be committed
+  std::uint64_t applied_index = 0;  // known to be committed
 };
 
 struct ReleasedRead {
   std::uint64_t id = 0;
-  std::uint64_t index = 0;                     // to be applied before the read
+  std::uint64_t index = 0;  // to be applied before the read
 };
 
 struct Output {
-  // To be stored, in the order of the outputs: entries from entries.front() on replace whatever the log holds from there, and the
-  // hard state is durable before saved(save_number) is called. Zero: nothing to store.
+  // To be stored, in the order of the outputs: entries from entries.front() on replace whatever the
+  // log holds from there, and the hard state is durable before saved(save_number) is called. Zero:
+  // nothing to store.
   std::uint64_t save_number = 0;
   std::optional<HardState> hard_state;
   std::vector<Entry> entries;
-  std::vector<Message> messages;               // may leave at once
-  std::uint64_t apply_index = 0;               // committed and stored here: apply up to this one
+  std::vector<Message> messages;  // may leave at once
+  std::uint64_t apply_index = 0;  // committed and stored here: apply up to this one
   std::vector<ReleasedRead> reads;
-  std::vector<std::uint64_t> refused_reads;    // no longer the leader
+  std::vector<std::uint64_t> refused_reads;  // no longer the leader
 };
 
 class Core {
  public:
   Core(CoreOptions options, StoredState stored, Instant now);
 
-  void tick(Instant now);                                   // often: at least every half heartbeat interval
+  void tick(Instant now);  // often: at least every half heartbeat interval
   void receive(Message message, Instant now);
-  std::optional<std::uint64_t> propose(std::string command, Instant now);   // its index; none when not the leader
-  bool read(std::uint64_t id, Instant now);                 // false when not the leader; else it comes out in reads or refused_reads
-  void saved(std::uint64_t save_number, Instant now);       // everything of that output, and of those before, is durable
-  void unreachable(NodeId peer);                            // messages to it may have been lost
+  std::optional<std::uint64_t> propose(std::string command,
+                                       Instant now);  // its index; none when not the leader
+  bool read(std::uint64_t id,
+            Instant now);  // false when not the leader; else it comes out in reads or refused_reads
+  void saved(std::uint64_t save_number,
+             Instant now);        // everything of that output, and of those before, is durable
+  void unreachable(NodeId peer);  // messages to it may have been lost
   Output take_output();
   bool has_output() const;
 
-  ReplicaRole role() const { return role_ == Role::pre_candidate ? ReplicaRole::candidate : static_cast<ReplicaRole>(role_); }
+  ReplicaRole role() const {
+    return role_ == Role::pre_candidate ? ReplicaRole::candidate : static_cast<ReplicaRole>(role_);
+  }
   std::optional<NodeId> leader() const { return leader_; }
   std::uint64_t term() const { return hard_state_.term; }
   std::uint64_t commit_index() const { return commit_index_; }
@@ -110,28 +125,29 @@ class Core {
  private:
   enum class Role : std::uint8_t { follower = 0, candidate = 1, leader = 2, pre_candidate = 3 };
 
-  // What the leader knows of one follower. Probing: one append at a time, until one is accepted; then a window of them.
+  // What the leader knows of one follower. Probing: one append at a time, until one is accepted;
+  // then a window of them.
   struct Progress {
-    std::uint64_t match = 0;               // stored there, as far as is known
+    std::uint64_t match = 0;  // stored there, as far as is known
     std::uint64_t next = 1;
     bool is_probing = true;
     bool has_probe_in_flight = false;
-    std::uint64_t probe_last = 0;          // the last entry of that one
-    std::deque<std::uint64_t> in_flight;   // the last index of each append
-    Instant last_answer;                   // of any kind: it is alive and follows
+    std::uint64_t probe_last = 0;         // the last entry of that one
+    std::deque<std::uint64_t> in_flight;  // the last index of each append
+    Instant last_answer;                  // of any kind: it is alive and follows
     Instant last_progress;
-    std::uint64_t round = 0;               // the latest heartbeat round it answered
+    std::uint64_t round = 0;  // the latest heartbeat round it answered
   };
   struct PendingSave {
     std::uint64_t number = 0;
     std::uint64_t last_index = 0;
-    std::uint64_t term = 0;                // the hard state's
-    std::vector<Message> messages;         // that may leave only when it is durable
+    std::uint64_t term = 0;         // the hard state's
+    std::vector<Message> messages;  // that may leave only when it is durable
   };
   struct PendingRead {
     std::uint64_t id = 0;
     std::uint64_t index = 0;
-    std::uint64_t round = 0;               // zero: waits for the first commit of this term
+    std::uint64_t round = 0;  // zero: waits for the first commit of this term
   };
 
   // core.cc: roles and elections
@@ -174,7 +190,7 @@ class Core {
   TermLog log_;
   std::uint64_t commit_index_;
   std::uint64_t durable_index_;
-  std::uint64_t durable_term_;                 // of the hard state
+  std::uint64_t durable_term_;  // of the hard state
   Role role_ = Role::follower;
   std::optional<NodeId> leader_;
   std::optional<Instant> leader_heard_;
@@ -182,14 +198,14 @@ class Core {
   Instant next_heartbeat_;
   Instant quorum_checked_;
   std::map<NodeId, bool> votes_;
-  std::map<NodeId, Progress> progress_;        // leader: of the others
-  std::uint64_t verified_index_ = 0;           // follower: up to here the log is this leader's
+  std::map<NodeId, Progress> progress_;  // leader: of the others
+  std::uint64_t verified_index_ = 0;     // follower: up to here the log is this leader's
   std::uint64_t round_ = 0;
   std::deque<PendingRead> reads_;
-  std::uint64_t term_start_index_ = 0;         // leader: its first entry
+  std::uint64_t term_start_index_ = 0;  // leader: its first entry
   std::uint64_t next_save_number_ = 1;
   std::deque<PendingSave> saves_;
-  std::vector<Message> after_save_;            // go with the save that is being staged
+  std::vector<Message> after_save_;  // go with the save that is being staged
   bool is_hard_state_changed_ = false;
   Output output_;
 };

@@ -1,11 +1,11 @@
+#include "raft/core/core.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <deque>
 #include <random>
 #include <set>
-
-#include "raft/core/core.h"
 
 namespace predastore::raft {
 namespace {
@@ -14,20 +14,20 @@ namespace {
 struct Replica {
   std::unique_ptr<Core> core;
   HardState disk_state;
-  std::vector<Entry> disk_log;      // index 1..
+  std::vector<Entry> disk_log;  // index 1..
   struct Save {
     std::uint64_t number;
     std::optional<HardState> state;
     std::vector<Entry> entries;
   };
   std::deque<Save> saves;
-  std::vector<Entry> memory_log;    // what the driver would find: stored and about to be
-  std::vector<Entry> applied;       // survives, as a state machine on disk would
+  std::vector<Entry> memory_log;  // what the driver would find: stored and about to be
+  std::vector<Entry> applied;     // survives, as a state machine on disk would
   std::set<std::uint64_t> reads;
 };
 
-// Three voters (or more), messages that are delayed, lost, doubled and reordered, crashes at any moment; after every step the
-// invariants of the thesis (figure 3.2) are looked at.
+// Three voters (or more), messages that are delayed, lost, doubled and reordered, crashes at any
+// moment; after every step the invariants of the thesis (figure 3.2) are looked at.
 class Cluster {
  public:
   Cluster(std::size_t voter_count, unsigned seed) : random_(seed) {
@@ -53,7 +53,8 @@ class Cluster {
     replica.memory_log = replica.disk_log;
     replica.saves.clear();
     replica.reads.clear();
-    replica.core = std::make_unique<Core>(options, StoredState{replica.disk_state, terms, replica.applied.size()}, now_);
+    replica.core = std::make_unique<Core>(
+        options, StoredState{replica.disk_state, terms, replica.applied.size()}, now_);
   }
 
   // Loses what is not on disk, but for a random prefix of the saves that were under way.
@@ -70,16 +71,20 @@ class Cluster {
     Output output = replica.core->take_output();
     if (!output.entries.empty()) {
       replica.memory_log.resize(output.entries.front().index - 1);
-      replica.memory_log.insert(replica.memory_log.end(), output.entries.begin(), output.entries.end());
+      replica.memory_log.insert(replica.memory_log.end(), output.entries.begin(),
+                                output.entries.end());
     }
-    if (output.save_number != 0) replica.saves.push_back({output.save_number, output.hard_state, output.entries});
+    if (output.save_number != 0)
+      replica.saves.push_back({output.save_number, output.hard_state, output.entries});
     for (Message& message : output.messages) {
-      for (std::uint64_t i = 1; i <= message.count; ++i) message.entries.push_back(replica.memory_log.at(message.index + i - 1));
+      for (std::uint64_t i = 1; i <= message.count; ++i)
+        message.entries.push_back(replica.memory_log.at(message.index + i - 1));
       network_.push_back(std::move(message));
     }
     apply(id, replica, output.apply_index);
     for (const ReleasedRead& read : output.reads) {
-      // Linearizable: everything that was committed anywhere when the read was asked for is covered.
+      // Linearizable: everything that was committed anywhere when the read was asked for is
+      // covered.
       ASSERT_GE(read.index, read_floor_.at(read.id)) << "a stale read";
       replica.reads.erase(read.id);
       ++released_reads;
@@ -167,13 +172,16 @@ class Cluster {
       // Leader completeness: whoever begins a term has everything that was committed before.
       for (const Entry& entry : committed_) {
         ASSERT_GE(replica.memory_log.size(), entry.index);
-        ASSERT_EQ(replica.memory_log[entry.index - 1], entry) << "a leader without a committed entry";
+        ASSERT_EQ(replica.memory_log[entry.index - 1], entry)
+            << "a leader without a committed entry";
       }
     }
   }
 
   std::size_t network_size() const { return network_.size(); }
-  void lose(std::size_t position) { network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position)); }
+  void lose(std::size_t position) {
+    network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
+  }
   void cut(NodeId id) { cut_.insert(id); }
   void heal() { cut_.clear(); }
   const std::vector<Entry>& committed() const { return committed_; }
@@ -196,7 +204,8 @@ class Cluster {
   void apply(NodeId id, Replica& replica, std::uint64_t index) {
     while (replica.applied.size() < index) {
       const Entry& entry = replica.memory_log.at(replica.applied.size());
-      ASSERT_LE(entry.index, replica.disk_log.size()) << "applied before it was stored, node " << id.value();
+      ASSERT_LE(entry.index, replica.disk_log.size())
+          << "applied before it was stored, node " << id.value();
       if (committed_.size() < entry.index) {
         committed_.push_back(entry);
       }
@@ -222,7 +231,7 @@ TEST(RaftCore, a_single_voter_leads_at_once_and_commits_when_stored) {
   cluster.settle(2);
   ASSERT_EQ(cluster.leader(), NodeId{1});
   ASSERT_TRUE(cluster.propose(NodeId{1}, "a"));
-  EXPECT_EQ(cluster.committed().size(), 1u);   // the entry of the term; "a" is not stored yet
+  EXPECT_EQ(cluster.committed().size(), 1u);  // the entry of the term; "a" is not stored yet
   cluster.settle(1);
   EXPECT_EQ(cluster.committed().size(), 2u);
   cluster.read(NodeId{1});
@@ -274,7 +283,7 @@ TEST(RaftCore, a_voter_that_was_away_does_not_disturb) {
   const NodeId away = leader == NodeId{1} ? NodeId{2} : NodeId{1};
   cluster.cut(away);
   cluster.settle(200);
-  EXPECT_EQ(cluster.at(away).core->term(), term);   // pre-vote: no term was begun in vain
+  EXPECT_EQ(cluster.at(away).core->term(), term);  // pre-vote: no term was begun in vain
   cluster.heal();
   cluster.settle();
   EXPECT_EQ(cluster.leader(), leader);
@@ -305,7 +314,7 @@ TEST(RaftCore, a_vote_is_stored_before_it_is_told) {
   core.receive(request, Instant{});
   output = core.take_output();
   ASSERT_EQ(output.messages.size(), 1u);
-  EXPECT_TRUE(output.messages[0].is_rejected);   // one vote a term
+  EXPECT_TRUE(output.messages[0].is_rejected);  // one vote a term
 }
 
 TEST(RaftCore, strangers_and_nonsense_are_ignored) {
@@ -339,7 +348,8 @@ void run_random(std::size_t voter_count, unsigned seed, int steps) {
     const NodeId some = cluster.voters()[random() % voter_count];
     const auto choice = random() % 100;
     if (choice < 45 && cluster.network_size() > 0) {
-      cluster.deliver(random() % std::min<std::size_t>(cluster.network_size(), 8), random() % 20 == 0);
+      cluster.deliver(random() % std::min<std::size_t>(cluster.network_size(), 8),
+                      random() % 20 == 0);
     } else if (choice < 50 && cluster.network_size() > 0) {
       cluster.lose(random() % cluster.network_size());
     } else if (choice < 70) {
@@ -375,7 +385,8 @@ void run_random(std::size_t voter_count, unsigned seed, int steps) {
   cluster.settle(100);
   ASSERT_FALSE(cluster.committed().empty());
   EXPECT_EQ(cluster.committed().back().command, "last") << "seed " << seed;
-  for (const NodeId id : cluster.voters()) EXPECT_EQ(cluster.at(id).applied.size(), cluster.committed().size()) << "seed " << seed;
+  for (const NodeId id : cluster.voters())
+    EXPECT_EQ(cluster.at(id).applied.size(), cluster.committed().size()) << "seed " << seed;
 }
 
 TEST(RaftCore, random_histories_of_three_voters_keep_the_invariants) {

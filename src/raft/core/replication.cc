@@ -29,7 +29,8 @@ void Core::store_entries(std::vector<Entry> entries) {
       log_.truncate_from(entry.index);
       durable_index_ = std::min(durable_index_, entry.index - 1);
       for (PendingSave& save : saves_) save.last_index = std::min(save.last_index, entry.index - 1);
-      std::erase_if(output_.entries, [&](const Entry& other) { return other.index >= entry.index; });
+      std::erase_if(output_.entries,
+                    [&](const Entry& other) { return other.index >= entry.index; });
     }
     PREDA_ASSERT(entry.index == log_.last_index() + 1);
     log_.append(entry.term);
@@ -43,21 +44,22 @@ void Core::receive_append(Message message, Instant now) {
     answer.is_rejected = true;
     return send_after_save(std::move(answer));
   }
-  PREDA_ASSERT(role_ != Role::leader);   // there is one a term
+  PREDA_ASSERT(role_ != Role::leader);  // there is one a term
   become_follower(message.term, message.from, now);
   leader_heard_ = now;
   reset_election_deadline(now);
 
   std::uint64_t expected = message.index;
   for (const Entry& entry : message.entries) {
-    if (entry.index != ++expected || entry.term > message.term) return;   // no leader sends this
+    if (entry.index != ++expected || entry.term > message.term) return;  // no leader sends this
   }
   const bool is_trimmed = message.index < log_.base_index();
   if (!is_trimmed && log_.term_at(message.index) != message.index_term) {
     Message answer = message_to(message.from, MessageKind::append_answer);
     answer.is_rejected = true;
     answer.index = message.index;
-    answer.hint = message.index > log_.last_index() ? log_.last_index() + 1 : log_.first_of_run(message.index);
+    answer.hint = message.index > log_.last_index() ? log_.last_index() + 1
+                                                    : log_.first_of_run(message.index);
     answer.hint = std::max(answer.hint, commit_index_ + 1);
     return send_after_save(std::move(answer));
   }
@@ -68,7 +70,8 @@ void Core::receive_append(Message message, Instant now) {
   answer_append();
 }
 
-// Tells the leader how far its log is stored here. The rest is told when it is: saved() comes here too.
+// Tells the leader how far its log is stored here. The rest is told when it is: saved() comes here
+// too.
 void Core::answer_append() {
   if (!leader_.has_value() || verified_index_ == 0 || durable_term_ != hard_state_.term) return;
   Message answer = message_to(*leader_, MessageKind::append_answer);
@@ -81,20 +84,20 @@ void Core::receive_append_answer(const Message& message, Instant now) {
   Progress& progress = progress_.at(message.from);
   progress.last_answer = now;
   if (message.is_rejected) {
-    if (message.index <= progress.match || message.index >= progress.next) return;   // from before
+    if (message.index <= progress.match || message.index >= progress.next) return;  // from before
     progress.next = std::max(progress.match + 1, std::min(message.hint, message.index));
     progress.is_probing = true;
     progress.has_probe_in_flight = false;
     progress.in_flight.clear();
     return send_appends(message.from, now);
   }
-  if (message.index > log_.last_index()) return;   // no follower of ours says this
+  if (message.index > log_.last_index()) return;  // no follower of ours says this
   if (message.index > progress.match) {
     progress.match = message.index;
     progress.last_progress = now;
   }
-  // Taken, though perhaps not stored yet. Should this answer be an older append's and the probe be lost, the window that it now
-  // counts in does not move and is given up.
+  // Taken, though perhaps not stored yet. Should this answer be an older append's and the probe be
+  // lost, the window that it now counts in does not move and is given up.
   if (progress.is_probing && progress.has_probe_in_flight) {
     progress.is_probing = false;
     progress.has_probe_in_flight = false;
@@ -103,7 +106,8 @@ void Core::receive_append_answer(const Message& message, Instant now) {
     progress.last_progress = now;
   }
   progress.next = std::max(progress.next, progress.match + 1);
-  while (!progress.in_flight.empty() && progress.in_flight.front() <= progress.match) progress.in_flight.pop_front();
+  while (!progress.in_flight.empty() && progress.in_flight.front() <= progress.match)
+    progress.in_flight.pop_front();
   advance_commit();
   send_appends(message.from, now);
 }
@@ -157,7 +161,8 @@ void Core::receive_heartbeat(const Message& message, Instant now) {
     become_follower(message.term, message.from, now);
     leader_heard_ = now;
     reset_election_deadline(now);
-    // The leader never names more than what it knows to be stored here; what is not verified in this term is not believed.
+    // The leader never names more than what it knows to be stored here; what is not verified in
+    // this term is not believed.
     commit_to(std::min(message.commit, verified_index_));
   }
   Message answer = message_to(message.from, MessageKind::heartbeat_answer);
@@ -176,9 +181,11 @@ void Core::receive_heartbeat_answer(const Message& message, Instant now) {
   Progress& progress = progress_.at(message.from);
   progress.last_answer = now;
   progress.round = std::max(progress.round, std::min(message.round, round_));
-  // An append may have been lost with its stream: a probe is sent anew at each heartbeat, a window that does not move is given up.
+  // An append may have been lost with its stream: a probe is sent anew at each heartbeat, a window
+  // that does not move is given up.
   if (progress.is_probing) progress.has_probe_in_flight = false;
-  if (!progress.in_flight.empty() && now - progress.last_progress > options_.election_timeout) unreachable(message.from);
+  if (!progress.in_flight.empty() && now - progress.last_progress > options_.election_timeout)
+    unreachable(message.from);
   release_reads();
   if (!reads_.empty() && reads_.front().round > round_) begin_read_round(now);
   send_appends(message.from, now);
@@ -190,7 +197,8 @@ bool Core::read(std::uint64_t id, Instant now) {
   const bool is_ready = commit_index_ >= term_start_index_;
   reads_.push_back({id, commit_index_, is_ready ? round_ + 1 : 0});
   if (!is_ready) return true;
-  const bool is_round_under_way = std::ranges::any_of(reads_, [&](const PendingRead& other) { return other.round != 0 && other.round <= round_; });
+  const bool is_round_under_way = std::ranges::any_of(
+      reads_, [&](const PendingRead& other) { return other.round != 0 && other.round <= round_; });
   if (!is_round_under_way) begin_read_round(now);
   return true;
 }
@@ -242,7 +250,8 @@ void Core::check_quorum(Instant now) {
   if (now - quorum_checked_ < options_.election_timeout) return;
   quorum_checked_ = now;
   std::size_t alive = 1;
-  for (const auto& [peer, progress] : progress_) alive += now - progress.last_answer <= options_.election_timeout ? 1 : 0;
+  for (const auto& [peer, progress] : progress_)
+    alive += now - progress.last_answer <= options_.election_timeout ? 1 : 0;
   if (alive < majority()) become_follower(hard_state_.term, std::nullopt, now);
 }
 

@@ -41,7 +41,8 @@ void TermLog::trim_to(std::uint64_t index) {
   PREDA_ASSERT(term.has_value());
   base_index_ = index;
   base_term_ = *term;
-  while (!runs_.empty() && (runs_.size() > 1 ? runs_[1].first_index - 1 : last_index_) <= index) runs_.erase(runs_.begin());
+  while (!runs_.empty() && (runs_.size() > 1 ? runs_[1].first_index - 1 : last_index_) <= index)
+    runs_.erase(runs_.begin());
   if (!runs_.empty()) runs_.front().first_index = std::max(runs_.front().first_index, index + 1);
 }
 

@@ -18,7 +18,9 @@ struct Copy {
 
 std::string encode(const Copy& copy) {
   Encoder body;
-  body.le(copy.counter).le(copy.state.term).le(static_cast<std::uint8_t>(copy.state.vote.has_value() ? 1 : 0));
+  body.le(copy.counter)
+      .le(copy.state.term)
+      .le(static_cast<std::uint8_t>(copy.state.vote.has_value() ? 1 : 0));
   body.le(copy.state.vote.value_or(NodeId{}).value());
   Encoder whole;
   whole.raw(as_bytes(kMagic)).le(digest::crc32(as_bytes(body.str()))).raw(as_bytes(body.str()));
@@ -48,7 +50,8 @@ Task<Result<std::unique_ptr<VoteFile>>> VoteFile::open(FileSystem& files, std::s
   bool is_something_there = false;
   for (int i = 0; i < 2; ++i) {
     const std::string path = directory + "/vote." + std::to_string(i);
-    PREDA_CO_TRY(opened->copies_[i], co_await files.open(path, FileMode{.write = true, .create = true}));
+    PREDA_CO_TRY(opened->copies_[i],
+                 co_await files.open(path, FileMode{.write = true, .create = true}));
     PREDA_CO_TRY(const Buffer bytes, co_await opened->copies_[i]->read(0, kSizeBytes));
     if (!bytes.empty()) is_something_there = true;
     const auto copy = decode(bytes);
@@ -58,12 +61,16 @@ Task<Result<std::unique_ptr<VoteFile>>> VoteFile::open(FileSystem& files, std::s
   if (newest.has_value()) {
     opened->counter_ = newest->counter;
     opened->state_ = newest->state;
-    // Both copies are whole again before they are relied on. (It writes the newest state under a new counter.)
+    // Both copies are whole again before they are relied on. (It writes the newest state under a
+    // new counter.)
     PREDA_CO_CHECK(co_await opened->write(newest->state));
   } else if (is_something_there) {
-    // A first write that was torn has told nobody anything; but that is only believed of the first copy alone.
+    // A first write that was torn has told nobody anything; but that is only believed of the first
+    // copy alone.
     PREDA_CO_TRY(const Buffer second, co_await opened->copies_[1]->read(0, kSizeBytes));
-    if (!second.empty()) co_return make_error(ErrorCode::Corruption, directory + ": both copies of the vote are damaged");
+    if (!second.empty())
+      co_return make_error(ErrorCode::Corruption,
+                           directory + ": both copies of the vote are damaged");
   }
   co_return opened;
 }

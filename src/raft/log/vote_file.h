@@ -14,7 +14,8 @@ class VoteFile {
   static Task<Result<std::unique_ptr<VoteFile>>> open(FileSystem& files, std::string directory);
 
   const HardState& state() const { return state_; }
-  // Durable in both copies when it returns. After an error nothing may be sent any more that speaks for a newer term.
+  // Durable in both copies when it returns. After an error nothing may be sent any more that speaks
+  // for a newer term.
   Task<Result<void>> write(HardState state);
 
  private:
