@@ -1,0 +1,65 @@
+#include "node/node_status.h"
+
+#include "base/codec.h"
+
+namespace predastore::node {
+
+namespace {
+
+constexpr std::size_t kVersionMaxBytes = 64;
+
+std::uint8_t flag(bool value) { return value ? 1 : 0; }
+
+}  // namespace
+
+std::string encode_node_status(const NodeStatus& status) {
+  const raft::ReplicaStatus& replica = status.replica;
+  const shard::DriveStatus& drive = status.drive;
+  Encoder out;
+  out.le(status.node.value()).le(static_cast<std::uint8_t>(replica.role));
+  out.le(replica.leader.value_or(NodeId{}).value()).le(replica.term);
+  out.le(replica.commit_index).le(replica.applied_index);
+  out.le(flag(drive.is_available)).le(flag(drive.was_rebuilt));
+  out.le(drive.capacity_bytes).le(drive.used_bytes).le(drive.queued_bytes);
+  out.le(drive.shard_file_count).le(drive.durable_sequence).le(drive.damage_count);
+  out.le(drive.group_count).le(drive.sync_count).le(drive.written_bytes).le(drive.read_bytes);
+  out.le(drive.abandoned_file_count);
+  out.string(std::string_view{status.version}.substr(0, kVersionMaxBytes));
+  return std::move(out).take();
+}
+
+Result<NodeStatus> decode_node_status(ByteSpan bytes) {
+  Decoder in{bytes};
+  NodeStatus status;
+  status.node = NodeId{in.le<std::uint64_t>()};
+  const auto role = in.le<std::uint8_t>();
+  const NodeId leader{in.le<std::uint64_t>()};
+  if (leader != NodeId{}) status.replica.leader = leader;
+  status.replica.term = in.le<std::uint64_t>();
+  status.replica.commit_index = in.le<std::uint64_t>();
+  status.replica.applied_index = in.le<std::uint64_t>();
+  shard::DriveStatus& drive = status.drive;
+  drive.is_available = in.le<std::uint8_t>() != 0;
+  drive.was_rebuilt = in.le<std::uint8_t>() != 0;
+  drive.capacity_bytes = in.le<std::uint64_t>();
+  drive.used_bytes = in.le<std::uint64_t>();
+  drive.queued_bytes = in.le<std::uint64_t>();
+  drive.shard_file_count = in.le<std::uint64_t>();
+  drive.durable_sequence = in.le<std::uint64_t>();
+  drive.damage_count = in.le<std::uint64_t>();
+  drive.group_count = in.le<std::uint64_t>();
+  drive.sync_count = in.le<std::uint64_t>();
+  drive.written_bytes = in.le<std::uint64_t>();
+  drive.read_bytes = in.le<std::uint64_t>();
+  drive.abandoned_file_count = in.le<std::uint64_t>();
+  const std::string_view version = in.string();
+  if (!in.ok() || role > static_cast<std::uint8_t>(raft::ReplicaRole::leader) ||
+      version.size() > kVersionMaxBytes) {
+    return make_error(ErrorCode::Corruption, "a node's answer to ping cannot be understood");
+  }
+  status.replica.role = static_cast<raft::ReplicaRole>(role);
+  status.version = version;
+  return status;
+}
+
+}  // namespace predastore::node

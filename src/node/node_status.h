@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "base/buffer.h"
+#include "base/result.h"
+#include "model/ids.h"
+#include "raft/replica.h"
+#include "shard/shard_store.h"
+
+namespace predastore::node {
+
+// What a node says of itself when it is asked by ping, and what the administration shows of it.
+struct NodeStatus {
+  NodeId node;
+  raft::ReplicaStatus replica;
+  shard::DriveStatus drive;
+  std::string version;
+};
+
+// The answer to ping, little-endian: {node u64, role u8, leader u64 (0: none known), term u64,
+// commit u64, applied u64, available u8, rebuilt u8, capacity u64, used u64, queued u64, files u64,
+// sequence u64, damage u64, groups u64, syncs u64, written u64, read u64, abandoned u64, version
+// string}. A later version appends; a reader ignores what it does not know.
+std::string encode_node_status(const NodeStatus& status);
+Result<NodeStatus> decode_node_status(ByteSpan bytes);  // Corruption
+
+}  // namespace predastore::node

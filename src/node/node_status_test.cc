@@ -1,0 +1,54 @@
+#include "node/node_status.h"
+
+#include <gtest/gtest.h>
+
+namespace predastore::node {
+namespace {
+
+NodeStatus sample() {
+  NodeStatus status;
+  status.node = NodeId{0x0102030405060708};
+  status.replica.role = raft::ReplicaRole::candidate;
+  status.replica.leader = NodeId{7};
+  status.replica.term = 11;
+  status.replica.commit_index = 12;
+  status.replica.applied_index = 13;
+  status.drive.is_available = false;
+  status.drive.was_rebuilt = true;
+  status.drive.capacity_bytes = 1;
+  status.drive.used_bytes = 2;
+  status.drive.abandoned_file_count = 3;
+  status.version = "0.1.0";
+  return status;
+}
+
+TEST(NodeStatus, what_is_encoded_comes_back) {
+  const auto back = decode_node_status(as_bytes(encode_node_status(sample())));
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->node, sample().node);
+  EXPECT_EQ(back->replica.role, raft::ReplicaRole::candidate);
+  EXPECT_EQ(back->replica.leader, NodeId{7});
+  EXPECT_EQ(back->replica.term, 11U);
+  EXPECT_EQ(back->replica.applied_index, 13U);
+  EXPECT_FALSE(back->drive.is_available);
+  EXPECT_TRUE(back->drive.was_rebuilt);
+  EXPECT_EQ(back->drive.used_bytes, 2U);
+  EXPECT_EQ(back->drive.abandoned_file_count, 3U);
+  EXPECT_EQ(back->version, "0.1.0");
+}
+
+TEST(NodeStatus, every_shorter_answer_is_refused) {
+  const std::string whole = encode_node_status(sample());
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_FALSE(decode_node_status(as_bytes(std::string_view{whole}.substr(0, size)))) << size;
+  }
+}
+
+TEST(NodeStatus, an_unknown_role_is_refused) {
+  std::string bytes = encode_node_status(sample());
+  bytes[8] = 9;
+  EXPECT_FALSE(decode_node_status(as_bytes(bytes)));
+}
+
+}  // namespace
+}  // namespace predastore::node
