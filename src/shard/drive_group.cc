@@ -49,14 +49,14 @@ Task<Result<void>> DriveWriter::refuse_conflicts(Group& group) {
   for (const Placed& placed : group) {
     if (placed.record.decision) keys.push_back(placed.record.header.key);
   }
-  std::map<ShardKey, std::optional<Generation>> held;
+  std::map<ShardKey, std::optional<HeldTry>> held;
   if (!keys.empty()) {
     auto look_up = [index = index_, &keys, &held]() -> Result<void> {
       for (const ShardKey& key : keys) {
         PREDA_TRY(const auto value, index->get(kShardFamily, encode_shard_key(key)));
         if (!value) continue;
         PREDA_TRY(const IndexEntry entry, decode_entry(*value));
-        held[key] = entry.stamp.generation;
+        held[key] = HeldTry{entry.stamp.generation, entry.stamp.write_id};
       }
       return {};
     };
@@ -66,16 +66,15 @@ Task<Result<void>> DriveWriter::refuse_conflicts(Group& group) {
   co_return Result<void>{};
 }
 
-void DriveWriter::decide(Placed& placed,
-                         std::map<ShardKey, std::optional<Generation>>& held) const {
+void DriveWriter::decide(Placed& placed, std::map<ShardKey, std::optional<HeldTry>>& held) const {
   const RecordHeader& header = placed.record.header;
   const auto refuse = [&placed](Result<void> outcome) {
     placed.is_refused = true;
     placed.outcome = std::move(outcome);
   };
   if (header.kind == RecordKind::tombstone) {
-    std::optional<Generation>& current = held[header.key];
-    if (!current || *current > header.generation) return refuse({});  // nothing to delete
+    std::optional<HeldTry>& current = held[header.key];
+    if (!current || !is_taken(*current, header)) return refuse({});  // nothing to delete
     current.reset();
     return;
   }
@@ -86,10 +85,10 @@ void DriveWriter::decide(Placed& placed,
     if (abandoned_.contains(extent.file_id))
       return refuse(make_error(ErrorCode::Io, "a file with segments of the shard failed"));
   }
-  std::optional<Generation>& current = held[header.key];
-  if (current && *current > header.generation)
+  std::optional<HeldTry>& current = held[header.key];
+  if (current && current->generation > header.generation)
     return refuse(make_error(ErrorCode::Conflict, "a higher generation is stored"));
-  current = header.generation;
+  current = HeldTry{header.generation, header.write_id};
 }
 
 MutableByteSpan DriveWriter::group_memory(std::size_t size_bytes) {

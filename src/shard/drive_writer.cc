@@ -228,6 +228,7 @@ Task<Result<void>> DriveWriter::remove(std::vector<ShardRemoval> removals, Insta
       record.header.kind = RecordKind::tombstone;
       record.header.key = removals[i].key;
       record.header.generation = removals[i].generation;
+      record.header.write_id = removals[i].write_id;
       record.decision = decisions.emplace_back(std::make_shared<Decision>(env_.clock));
       enqueue(std::move(record));
     }

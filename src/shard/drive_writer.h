@@ -107,7 +107,7 @@ class DriveWriter {
   MutableByteSpan group_memory(std::size_t size_bytes);
   Group take_group();
   Task<Result<void>> refuse_conflicts(Group& group);
-  void decide(Placed& placed, std::map<ShardKey, std::optional<Generation>>& held) const;
+  void decide(Placed& placed, std::map<ShardKey, std::optional<HeldTry>>& held) const;
   Buffer lay_out(Group& group);
   Task<Result<void>> store_group(Group& group);
   Task<Result<void>> update_index(const Group& group);

@@ -184,7 +184,7 @@ Result<void> IndexReplay::apply_commit(const segment::RecordHeader& record) {
     return {};
   }
   PREDA_TRY(const auto held, current(record.key));
-  if (held && *held > record.generation) return {};
+  if (held && held->generation > record.generation) return {};
   IndexEntry entry;
   entry.stamp = {record.write_id, record.generation, record.write_epoch, record.incarnation};
   entry.sequence = record.sequence;
@@ -198,20 +198,21 @@ Result<void> IndexReplay::apply_commit(const segment::RecordHeader& record) {
 
 Result<void> IndexReplay::apply_tombstone(const segment::RecordHeader& record) {
   PREDA_TRY(const auto held, current(record.key));
-  if (held && *held <= record.generation) changes_[record.key] = std::nullopt;
+  if (held && is_taken(*held, record)) changes_[record.key] = std::nullopt;
   return {};
 }
 
-Result<std::optional<Generation>> IndexReplay::current(const ShardKey& key) {
+Result<std::optional<HeldTry>> IndexReplay::current(const ShardKey& key) {
   const auto change = changes_.find(key);
   if (change != changes_.end()) {
-    return change->second ? std::optional{change->second->stamp.generation}
-                          : std::optional<Generation>{};
+    if (!change->second) return std::optional<HeldTry>{};
+    const ShardStamp& stamp = change->second->stamp;
+    return std::optional{HeldTry{stamp.generation, stamp.write_id}};
   }
   PREDA_TRY(const auto value, index_.get(kShardFamily, encode_shard_key(key)));
-  if (!value) return std::optional<Generation>{};
+  if (!value) return std::optional<HeldTry>{};
   PREDA_TRY(const IndexEntry entry, decode_entry(*value));
-  return std::optional{entry.stamp.generation};
+  return std::optional{HeldTry{entry.stamp.generation, entry.stamp.write_id}};
 }
 
 Result<void> IndexReplay::write_out(bool at_end) {

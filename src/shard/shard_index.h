@@ -63,6 +63,18 @@ void put_state(kv::Batch& batch, const IndexState& state);
 Result<std::optional<IndexState>> get_state(
     kv::KeyValueStore& index);  // none too when it cannot be read
 
+// What is stored of a shard's key, as far as later records are decided by it.
+struct HeldTry {
+  Generation generation;
+  WriteId write_id;
+};
+// Whether a tombstone is about it: its generation or a newer one, and if the tombstone names a try,
+// that try. A removal by the sweep must not take a shard that was written since it looked.
+inline bool is_taken(const HeldTry& held, const segment::RecordHeader& tombstone) {
+  return held.generation <= tombstone.generation &&
+         (tombstone.write_id == WriteId{} || tombstone.write_id == held.write_id);
+}
+
 // Rebuilds an index by applying the records of all files in the order of their sequences, by the
 // rules of the running store: a commit is refused by a higher generation, a tombstone takes its
 // generation and older ones. All calls block.
@@ -86,7 +98,7 @@ class IndexReplay {
   void apply_segment(const segment::RecordHeader& record);
   Result<void> apply_commit(const segment::RecordHeader& record);
   Result<void> apply_tombstone(const segment::RecordHeader& record);
-  Result<std::optional<Generation>> current(const ShardKey& key);
+  Result<std::optional<HeldTry>> current(const ShardKey& key);
   Result<void> write_out(bool at_end);
 
   kv::KeyValueStore& index_;

@@ -6,7 +6,7 @@
 namespace predastore::shard {
 namespace {
 
-constexpr std::size_t kRemovalSizeBytes = kKeySizeBytes + 4;
+constexpr std::size_t kRemovalSizeBytes = kKeySizeBytes + 12;
 constexpr std::size_t kStatAnswerSizeBytes = 1 + kStampSizeBytes + 4 + 8;
 
 void put(Encoder& encoder, const ShardKey& key) {
@@ -169,7 +169,7 @@ std::string encode_delete_request(const std::vector<ShardRemoval>& removals) {
   encoder.le(static_cast<std::uint32_t>(removals.size()));
   for (const ShardRemoval& removal : removals) {
     put(encoder, removal.key);
-    encoder.le(removal.generation.value());
+    encoder.le(removal.generation.value()).le(removal.write_id.value());
   }
   return std::move(encoder).take();
 }
@@ -181,6 +181,7 @@ Result<std::vector<ShardRemoval>> decode_delete_request(ByteSpan body) {
   for (ShardRemoval& removal : removals) {
     removal.key = take_key(decoder);
     removal.generation = Generation{decoder.le<std::uint32_t>()};
+    removal.write_id = WriteId{decoder.le<std::uint64_t>()};
   }
   return removals;
 }

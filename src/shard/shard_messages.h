@@ -24,7 +24,7 @@ namespace predastore::shard {
 //                             storedLength:u32 payload
 //                           | 2:u8 segmentCount:u32 crc32:u32 remainingMs:u32
 //                             (the commit, once, the last)
-//   delete_shards  request := count:u32 (key generation:u32)*
+//   delete_shards  request := count:u32 (key generation:u32 writeId:u64)*
 //                  answer  := (empty)
 //   stat_shards    request := count:u32 key*
 //                  answer  := (status:u8 stamp segmentCount:u32 logicalLength:u64)*

@@ -55,6 +55,7 @@ struct ShardInfo {
 struct ShardRemoval {
   ShardKey key;
   Generation generation;  // affects only shards of it or older
+  WriteId write_id{};     // not zero: only that very try (the sweep's way)
 };
 
 // The shards of one node, whichever it is: local by a direct call, remote over QUIC; the caller

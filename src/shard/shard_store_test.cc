@@ -27,9 +27,9 @@ class ShardStoreTest : public ::testing::Test {
       for (Segment& segment : *some) all.push_back(std::move(segment));
     }
   }
-  Result<void> remove(std::uint32_t number, std::uint32_t generation) {
-    return machine_.run(
-        machine_.store->remove({{key_of(number), Generation{generation}}}, machine_.soon()));
+  Result<void> remove(std::uint32_t number, std::uint32_t generation, std::uint64_t write_id = 0) {
+    return machine_.run(machine_.store->remove(
+        {{key_of(number), Generation{generation}, WriteId{write_id}}}, machine_.soon()));
   }
   void expect_holds(std::uint32_t number, std::uint64_t write_id, std::uint64_t size) {
     const auto got = get(number, write_id);
@@ -128,6 +128,21 @@ TEST_F(ShardStoreTest, generations_decide) {
   machine_.index = {};
   reopen();
   EXPECT_EQ(get(1).error().code, ErrorCode::NotFound);
+}
+
+TEST_F(ShardStoreTest, a_removal_that_names_a_try_takes_no_other) {
+  ASSERT_TRUE(put(1, 5, 1000, 1));
+  ASSERT_TRUE(put(1, 6, 2000, 1));
+  ASSERT_TRUE(put(2, 7, 3000, 1));
+  ASSERT_TRUE(remove(1, 1, 5));  // the try that 6 has replaced
+  ASSERT_TRUE(remove(2, 1, 7));
+  for (int round = 0; round < 2; ++round) {
+    expect_holds(1, 6, 2000);
+    EXPECT_EQ(get(2).error().code, ErrorCode::NotFound);
+    machine_.index = {};
+    reopen();
+    EXPECT_TRUE(machine_.store->status().was_rebuilt);
+  }
 }
 
 TEST_F(ShardStoreTest, a_lost_index_is_rebuilt_equal) {
