@@ -54,7 +54,8 @@ TEST(SimDisk, what_was_synced_survives_a_power_loss_under_every_seed) {
     const auto content = machine.content("/a/f");
     ASSERT_TRUE(content.has_value());
     ASSERT_GE(content->size(), 10'000u);
-    for (std::size_t i = 0; i < 10'000; ++i) ASSERT_TRUE((*content)[i] == 'x' || (*content)[i] == 'y');
+    for (std::size_t i = 0; i < 10'000; ++i)
+      ASSERT_TRUE((*content)[i] == 'x' || (*content)[i] == 'y');
   }
 }
 
@@ -72,7 +73,11 @@ TEST(SimDisk, what_was_not_synced_is_lost_kept_and_torn) {
     const bool first = content.substr(0, 4096) == std::string(4096, 'a');
     const bool second = content.size() == 8192 && content.substr(4096) == std::string(4096, 'b');
     const bool torn = content.find('a') != std::string::npos && !first;
-    outcomes.insert(torn ? "torn" : first && second ? "all" : first ? "first" : second ? "second" : "none");
+    outcomes.insert(torn              ? "torn"
+                    : first && second ? "all"
+                    : first           ? "first"
+                    : second          ? "second"
+                                      : "none");
   }
   EXPECT_EQ(outcomes, (std::set<std::string>{"all", "first", "none", "second", "torn"}));
 }

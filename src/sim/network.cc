@@ -313,7 +313,8 @@ void SimNetwork::detach_endpoint(const std::shared_ptr<Endpoint>& endpoint, bool
     for (const auto& weak : connection->pipes) {
       const auto pipe = weak.lock();
       if (!pipe) continue;
-      if (pipe->to == endpoint) pipe->fail_reader(ErrorCode::Cancelled, "the transport was stopped");
+      if (pipe->to == endpoint)
+        pipe->fail_reader(ErrorCode::Cancelled, "the transport was stopped");
       if (pipe->from == endpoint)
         pipe->fail_writer(ErrorCode::Cancelled, "the transport was stopped");
     }

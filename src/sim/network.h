@@ -95,7 +95,7 @@ class SimNetwork {
   std::map<NodeId, std::shared_ptr<Endpoint>> endpoints_;
   std::map<std::pair<Pair, net::Lane>, std::shared_ptr<Connection>> connections_;
   std::map<Pair, Instant> gone_until_;
-  std::set<NodeId> known_;  // every node that was ever attached
+  std::set<NodeId> known_;                      // every node that was ever attached
   std::vector<std::shared_ptr<Pipe>> waiting_;  // for their link
   std::set<Pair> blocked_;
   std::map<Pair, Duration> clogged_;
