@@ -156,7 +156,7 @@ Task<Result<void>> DriveWriter::store_group(Group& group) {
   if (!has_decisions) co_return Result<void>{};
   PREDA_CO_CHECK(co_await open_->file->sync());
   ++counters_.sync_count;
-  open_->is_durable = true;
+  open_->durable_end_bytes = open_->end_bytes;
   co_return Result<void>{};
 }
 
@@ -251,10 +251,18 @@ Task<Result<void>> DriveWriter::seal_file() {
 Task<void> DriveWriter::abandon_file() {
   ++counters_.abandoned_file_count;
   const ShardFileId id = open_->id;
-  const bool is_needed = open_->is_durable;
+  const bool is_needed = open_->durable_end_bytes > 0;
   const std::uint64_t size_bytes = open_->end_bytes;
+  const std::uint64_t durable_bytes = open_->durable_end_bytes;
+  const std::shared_ptr<File> file = open_->file;
   abandoned_.insert(id);
   open_.reset();
+  // After a failed sync the page cache may hold what the drive does not, and call it clean. The
+  // next recovery must not find it there, serve it, and lose it with the power.
+  if (is_needed) {
+    const auto cut = co_await file->truncate(durable_bytes);
+    if (cut) used_bytes_ -= size_bytes - durable_bytes;
+  }
   if (!is_needed) {  // a full drive must not fill with files that hold nothing
     const auto removed =
         co_await env_.files.remove(options_->directory + "/shards/" + shard_file_name(id));

@@ -90,8 +90,8 @@ class DriveWriter {
   struct OpenFile {
     ShardFileId id;
     std::shared_ptr<File> file;
-    std::uint64_t end_bytes = 0;  // all before it is written
-    bool is_durable = false;      // some group in it was synced
+    std::uint64_t end_bytes = 0;          // all before it is written
+    std::uint64_t durable_end_bytes = 0;  // all before it was synced
     FooterBuilder footer;
   };
   using Group = std::vector<Placed>;
