@@ -15,6 +15,10 @@ using segment::RecordKind;
 
 constexpr std::uint64_t kGroupMaxBytes = 4 * 1024 * 1024;
 
+void add_dead(std::vector<ShardFileId>& dead, ShardFileId file_id) {
+  if (std::ranges::find(dead, file_id) == dead.end()) dead.push_back(file_id);
+}
+
 }  // namespace
 
 // ---- groups
@@ -43,27 +47,38 @@ DriveWriter::Group DriveWriter::take_group() {
   return group;
 }
 
-// Looks up what the group's decisions are about, and takes out what must not be written.
-Task<Result<void>> DriveWriter::refuse_conflicts(Group& group) {
-  std::vector<ShardKey> keys;
+// What the index holds of the keys that the group's decisions are about.
+Task<Result<DriveWriter::KeyStates>> DriveWriter::look_up(const Group& group) {
+  KeyStates states;
   for (const Placed& placed : group) {
-    if (placed.record.decision) keys.push_back(placed.record.header.key);
+    if (placed.record.decision) states.try_emplace(placed.record.header.key);
   }
-  std::map<ShardKey, std::optional<HeldTry>> held;
-  if (!keys.empty()) {
-    auto look_up = [index = index_, &keys, &held]() -> Result<void> {
-      for (const ShardKey& key : keys) {
-        PREDA_TRY(const auto value, index->get(kShardFamily, encode_shard_key(key)));
-        if (!value) continue;
-        PREDA_TRY(const IndexEntry entry, decode_entry(*value));
-        held[key] = HeldTry{entry.stamp.generation, entry.stamp.write_id};
+  if (states.empty()) co_return states;
+  auto look = [index = index_, &states]() -> Result<void> {
+    for (auto& [key, state] : states) {
+      const std::string encoded = encode_shard_key(key);
+      PREDA_TRY(const auto value, index->get(kShardFamily, encoded));
+      if (value) {
+        PREDA_TRY(state.held, decode_entry(*value));
       }
-      return {};
-    };
-    PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(look_up)));
+      PREDA_TRY(const auto dead, index->get(kDeadFamily, encoded));
+      if (dead) {
+        PREDA_TRY(state.dead, decode_dead(*dead));
+      }
+    }
+    return {};
+  };
+  PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(look)));
+  co_return states;
+}
+
+// Takes out what must not be written.
+void DriveWriter::refuse_conflicts(Group& group, const KeyStates& states) const {
+  HeldTries held;
+  for (const auto& [key, state] : states) {
+    if (state.held) held[key] = HeldTry{state.held->stamp.generation, state.held->stamp.write_id};
   }
   for (Placed& placed : group) decide(placed, held);
-  co_return Result<void>{};
 }
 
 void DriveWriter::decide(Placed& placed, std::map<ShardKey, std::optional<HeldTry>>& held) const {
@@ -143,6 +158,7 @@ Task<Result<void>> DriveWriter::store_group(Group& group) {
   const std::size_t size_bytes = bytes.size();
   PREDA_CO_CHECK(co_await open_->file->write(open_->end_bytes, BufferChain{std::move(bytes)}));
   open_->end_bytes += size_bytes;
+  usage_.set_size(open_->id, open_->end_bytes);
   used_bytes_ += size_bytes;
   counters_.written_bytes += size_bytes;
   ++counters_.group_count;
@@ -160,24 +176,45 @@ Task<Result<void>> DriveWriter::store_group(Group& group) {
   co_return Result<void>{};
 }
 
-Task<Result<void>> DriveWriter::update_index(const Group& group) {
-  kv::Batch batch;
+Task<Result<void>> DriveWriter::update_index(const Group& group, KeyStates states) {
   Sequence last = last_decision_;
+  std::set<ShardKey> changed;
+  const auto kill = [this](KeyState& state) {
+    if (!state.held) return;
+    usage_.subtract(*state.held);
+    add_dead(state.dead, state.held->commit_file_id);
+    state.held.reset();
+  };
   for (const Placed& placed : group) {
     if (placed.is_refused || !placed.record.decision) continue;
     const RecordHeader& header = placed.record.header;
     last = std::max(last, header.sequence);
-    if (header.kind == RecordKind::tombstone) {
-      batch.erase(kShardFamily, encode_shard_key(header.key));
-      continue;
-    }
+    KeyState& state = states[header.key];
+    changed.insert(header.key);
+    kill(state);
+    if (header.kind == RecordKind::tombstone) continue;
     const ShardTry& attempt = *placed.record.attempt;
-    IndexEntry entry{attempt.stamp,         header.sequence,
-                     attempt.segment_count, attempt.logical_size_bytes,
-                     attempt.crc32,         attempt.extents};
-    batch.put(kShardFamily, encode_shard_key(header.key), encode_entry(entry));
+    state.held = IndexEntry{attempt.stamp,
+                            header.sequence,
+                            header.file_id,
+                            attempt.segment_count,
+                            attempt.logical_size_bytes,
+                            attempt.crc32,
+                            attempt.extents};
+    usage_.add(*state.held);
   }
-  if (batch.empty()) co_return Result<void>{};
+  if (changed.empty()) co_return Result<void>{};
+  kv::Batch batch;
+  for (const ShardKey& key : changed) {
+    const KeyState& state = states[key];
+    const std::string encoded = encode_shard_key(key);
+    if (state.held) {
+      batch.put(kShardFamily, encoded, encode_entry(*state.held));
+    } else {
+      batch.erase(kShardFamily, encoded);
+    }
+    if (!state.dead.empty()) batch.put(kDeadFamily, encoded, encode_dead(state.dead));
+  }
   if (is_index_doubtful_) {
     batch.erase(kStateFamily, std::string{kStateKey});
   } else {
@@ -187,6 +224,25 @@ Task<Result<void>> DriveWriter::update_index(const Group& group) {
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(write)));
   last_decision_ = last;
   co_return Result<void>{};
+}
+
+// The group failed, but its commit records may be in the file all the same: a tombstone that is
+// written for one of their keys later must outlive the file.
+Task<void> DriveWriter::note_failed_commits(const Group& group, KeyStates states,
+                                            ShardFileId file_id) {
+  if (!usage_.contains(file_id)) co_return;
+  kv::Batch batch;
+  for (const Placed& placed : group) {
+    const RecordHeader& header = placed.record.header;
+    if (placed.is_refused || header.kind != RecordKind::commit) continue;
+    std::vector<ShardFileId>& dead = states[header.key].dead;
+    add_dead(dead, file_id);
+    batch.put(kDeadFamily, encode_shard_key(header.key), encode_dead(dead));
+  }
+  if (batch.empty()) co_return;
+  auto write = [index = index_, &batch] { return index->write(batch); };
+  const auto written = co_await run_blocking(env_.blocking, std::move(write));
+  if (!written) failed_ = written.error();
 }
 
 void DriveWriter::answer(Group& group, const Result<void>& result) {
@@ -228,6 +284,7 @@ Task<Result<void>> DriveWriter::begin_file() {
   opened.id = id;
   opened.file = std::move(file);
   open_ = std::move(opened);
+  usage_.set_size(id, 0);
   ++counters_.shard_file_count;
   co_return Result<void>{};
 }
@@ -242,6 +299,8 @@ Task<Result<void>> DriveWriter::seal_file() {
   ++counters_.sync_count;
   used_bytes_ += bytes.size();
   counters_.written_bytes += bytes.size();
+  usage_.set_size(open_->id, open_->end_bytes + bytes.size());
+  usage_.seal(open_->id);
   open_.reset();
   co_return Result<void>{};
 }
@@ -268,6 +327,7 @@ Task<void> DriveWriter::abandon_file() {
         co_await env_.files.remove(options_->directory + "/shards/" + shard_file_name(id));
     if (removed) {
       used_bytes_ -= size_bytes;
+      usage_.forget(id);
       --counters_.shard_file_count;
     }
   }

@@ -23,7 +23,9 @@ constexpr std::uint64_t kSequenceGap = 1 << 16;
 class DriveShardWriter final : public ShardWriter {
  public:
   DriveShardWriter(std::shared_ptr<DriveWriter> drive, std::shared_ptr<ShardTry> attempt)
-      : drive_(std::move(drive)), attempt_(std::move(attempt)) {}
+      : drive_(std::move(drive)), attempt_(std::move(attempt)) {
+    drive_->begin(attempt_);
+  }
   ~DriveShardWriter() override { drive_->purge(attempt_); }
 
   Task<Result<void>> append(std::vector<Segment> segments, Instant deadline) override {
@@ -59,8 +61,10 @@ DriveWriter::DriveWriter(Environment env, std::shared_ptr<const ShardStoreOption
       next_sequence_(start.last_sequence.value() == 0 ? 1
                                                       : start.last_sequence.value() + kSequenceGap),
       last_decision_(start.last_decision),
-      used_bytes_(start.used_bytes) {
-  counters_.shard_file_count = start.file_count;
+      used_bytes_(start.used_bytes),
+      index_lock_(env.clock, 1),
+      usage_(std::move(start.usage)) {
+  counters_.shard_file_count = usage_.files().size();
 }
 
 std::unique_ptr<ShardWriter> make_shard_writer(std::shared_ptr<DriveWriter> drive,
@@ -96,20 +100,29 @@ Task<void> DriveWriter::write_next() {
     answer(group, room);
     co_return;
   }
-  const auto looked_up = co_await refuse_conflicts(group);
-  if (!looked_up) {
-    failed_ = looked_up.error();
+  (void)co_await index_lock_.acquire(1, kNever);
+  const SemaphoreHold lock{index_lock_, 1};
+  co_await write_group(group);
+}
+
+Task<void> DriveWriter::write_group(Group& group) {
+  auto states = co_await look_up(group);
+  if (!states) {
+    failed_ = states.error();
     co_await doubt_index();
     answer(group, make_error(ErrorCode::Unavailable, "the drive's index cannot be read"));
     co_return;
   }
+  refuse_conflicts(group, *states);
   const auto stored = co_await store_group(group);
   if (!stored) {
+    const ShardFileId file_id = open_->id;
     co_await abandon_file();
+    co_await note_failed_commits(group, std::move(*states), file_id);
     answer(group, stored);
     co_return;
   }
-  const auto updated = co_await update_index(group);
+  const auto updated = co_await update_index(group, std::move(*states));
   if (!updated) failed_ = updated.error();
   answer(group, updated);
 }
@@ -250,6 +263,7 @@ Task<Result<void>> DriveWriter::await_decision(std::shared_ptr<Decision> decisio
 }
 
 void DriveWriter::purge(const std::shared_ptr<ShardTry>& attempt) {
+  open_tries_.erase(attempt.get());
   if (!attempt->error) attempt->error = make_error(ErrorCode::Cancelled, "the shard was given up");
   if (attempt->queued_count == 0) return;
   std::deque<QueuedRecord> kept;
@@ -307,6 +321,31 @@ void DriveWriter::fill(DriveStatus& status) const {
   status.used_bytes = used_bytes_;
   status.queued_bytes = queued_bytes_;
   status.durable_sequence = last_decision_.value();
+  status.live_bytes = usage_.live_bytes();
+}
+
+std::set<ShardFileId> DriveWriter::files_in_use() const {
+  std::set<ShardFileId> files = abandoned_;
+  if (open_) files.insert(open_->id);
+  for (const ShardTry* attempt : open_tries_) {
+    for (const Extent& extent : attempt->extents) files.insert(extent.file_id);
+  }
+  return files;
+}
+
+void DriveWriter::file_added(ShardFileId id, std::uint64_t size_bytes) {
+  usage_.set_size(id, size_bytes);
+  usage_.seal(id);
+  used_bytes_ += size_bytes;
+  ++counters_.shard_file_count;
+}
+
+void DriveWriter::file_removed(ShardFileId id) {
+  const auto found = usage_.files().find(id);
+  if (found == usage_.files().end()) return;
+  used_bytes_ -= std::min(used_bytes_, found->second.size_bytes);
+  usage_.forget(id);
+  --counters_.shard_file_count;
 }
 
 }  // namespace predastore::shard

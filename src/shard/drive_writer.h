@@ -13,6 +13,7 @@
 #include "env/sync.h"
 #include "kv/kv.h"
 #include "segment/record.h"
+#include "shard/file_usage.h"
 #include "shard/shard_file.h"
 #include "shard/shard_index.h"
 #include "shard/shard_store.h"
@@ -60,7 +61,7 @@ class DriveWriter {
     Sequence last_sequence;
     Sequence last_decision;
     std::uint64_t used_bytes = 0;
-    std::uint64_t file_count = 0;
+    FileUsage usage;  // of all files, which are sealed
   };
   DriveWriter(Environment env, std::shared_ptr<const ShardStoreOptions> options,
               std::shared_ptr<kv::KeyValueStore> index, Start start);
@@ -73,6 +74,7 @@ class DriveWriter {
   Task<Result<void>> append(std::shared_ptr<ShardTry> attempt, Segment segment, Instant deadline);
   Task<Result<void>> commit(std::shared_ptr<ShardTry> attempt, Instant deadline);
   Task<Result<void>> remove(std::vector<ShardRemoval> removals, Instant deadline);
+  void begin(const std::shared_ptr<ShardTry>& attempt) { open_tries_.insert(attempt.get()); }
   void purge(const std::shared_ptr<ShardTry>& attempt);
 
   Result<void> available() const;  // an error: why nothing goes any more
@@ -81,7 +83,27 @@ class DriveWriter {
   Task<void> doubt_index();               // so that the next open rebuilds it
   void fill(DriveStatus& status) const;
 
+  // For compaction. Whoever holds the lock is alone with index and usage: no group is decided
+  // meanwhile.
+  Semaphore& index_lock() { return index_lock_; }
+  FileUsage& usage() { return usage_; }
+  Sequence last_decision() const { return last_decision_; }
+  std::uint64_t used_bytes() const { return used_bytes_; }
+  std::uint64_t capacity_bytes() const { return capacity_bytes_; }
+  // Files that hold segments of shards without a commit so far: they look like garbage and are not.
+  std::set<ShardFileId> files_in_use() const;
+  void file_added(ShardFileId id, std::uint64_t size_bytes);  // sealed
+  void file_removed(ShardFileId id);
+  bool is_index_failed() const { return failed_.has_value() || is_index_doubtful_; }
+
  private:
+  // What the index holds of a key, and what the group makes of it.
+  struct KeyState {
+    std::optional<IndexEntry> held;
+    std::vector<ShardFileId> dead;
+  };
+  using KeyStates = std::map<ShardKey, KeyState>;
+  using HeldTries = std::map<ShardKey, std::optional<HeldTry>>;
   struct Placed {
     QueuedRecord record;
     bool is_refused = false;  // not written; `outcome` is its answer
@@ -106,11 +128,14 @@ class DriveWriter {
   bool fits(std::uint64_t group_bytes, std::uint64_t group_records) const;
   MutableByteSpan group_memory(std::size_t size_bytes);
   Group take_group();
-  Task<Result<void>> refuse_conflicts(Group& group);
-  void decide(Placed& placed, std::map<ShardKey, std::optional<HeldTry>>& held) const;
+  Task<void> write_group(Group& group);
+  Task<Result<KeyStates>> look_up(const Group& group);
+  void refuse_conflicts(Group& group, const KeyStates& states) const;
+  void decide(Placed& placed, HeldTries& held) const;
   Buffer lay_out(Group& group);
   Task<Result<void>> store_group(Group& group);
-  Task<Result<void>> update_index(const Group& group);
+  Task<Result<void>> update_index(const Group& group, KeyStates states);
+  Task<void> note_failed_commits(const Group& group, KeyStates states, ShardFileId file_id);
   void answer(Group& group, const Result<void>& result);
   void enqueue(QueuedRecord record);
   void account_removal(const QueuedRecord& record);
@@ -136,6 +161,9 @@ class DriveWriter {
   Sequence last_decision_;
   std::uint64_t used_bytes_;
   std::uint64_t capacity_bytes_ = 0;
+  Semaphore index_lock_;
+  FileUsage usage_;
+  std::set<const ShardTry*> open_tries_;
   DriveStatus counters_;
 };
 

@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::uint8_t kEntryVersion = 1;
 constexpr std::size_t kExtentSizeBytes = 8 + 8 + 4 * 4;
-constexpr std::size_t kReplayBatchMax = 1000;
 
 // Appends the CRC of what is there already.
 std::string seal(Encoder encoder) {
@@ -66,6 +65,7 @@ std::string encode_entry(const IndexEntry& entry) {
       .le(entry.stamp.write_epoch.value());
   encoder.le(entry.stamp.incarnation.value())
       .le(entry.sequence.value())
+      .le(entry.commit_file_id.value())
       .le(entry.segment_count)
       .le(entry.logical_size_bytes);
   encoder.le(entry.commit_crc32).le(static_cast<std::uint32_t>(entry.extents.size()));
@@ -86,6 +86,7 @@ Result<IndexEntry> decode_entry(std::string_view value) {
   entry.stamp.write_epoch = WriteEpoch{decoder.le<std::uint64_t>()};
   entry.stamp.incarnation = Incarnation{decoder.le<std::uint64_t>()};
   entry.sequence = Sequence{decoder.le<std::uint64_t>()};
+  entry.commit_file_id = ShardFileId{decoder.le<std::uint64_t>()};
   entry.segment_count = decoder.le<std::uint32_t>();
   entry.logical_size_bytes = decoder.le<std::uint64_t>();
   entry.commit_crc32 = decoder.le<std::uint32_t>();
@@ -135,106 +136,24 @@ Result<std::optional<IndexState>> get_state(kv::KeyValueStore& index) {
   return std::optional<IndexState>{IndexState{DriveId::from(drive), last}};
 }
 
-Result<void> IndexReplay::clear() {
-  kv::Batch batch;
-  batch.erase(kStateFamily, std::string{kStateKey});
-  batch.erase_range(kShardFamily, std::string{}, std::string(64, '\xff'));
-  return index_.write(batch);
+std::string encode_dead(const std::vector<ShardFileId>& files) {
+  Encoder encoder;
+  encoder.le(kEntryVersion).le(static_cast<std::uint32_t>(files.size()));
+  for (const ShardFileId file : files) encoder.le(file.value());
+  return seal(std::move(encoder));
 }
 
-Result<void> IndexReplay::apply(const std::vector<segment::RecordHeader>& records) {
-  for (const segment::RecordHeader& record : records) {
-    Result<void> applied;
-    switch (record.kind) {
-      case segment::RecordKind::segment: apply_segment(record); break;
-      case segment::RecordKind::commit: applied = apply_commit(record); break;
-      case segment::RecordKind::tombstone: applied = apply_tombstone(record); break;
-    }
-    PREDA_CHECK(std::move(applied));
-    PREDA_CHECK(write_out(false));
-  }
-  return {};
-}
-
-void IndexReplay::apply_segment(const segment::RecordHeader& record) {
-  Try& attempt = tries_[{record.key, record.write_id}];
-  if (record.segment_index.value() == 0) attempt = Try{};  // begun anew
-  if (record.segment_index.value() != attempt.count) {
-    attempt.is_broken = true;
-    return;
-  }
-  add_segment(attempt.extents, record);
-  ++attempt.count;
-  attempt.logical_size_bytes += record.logical_size_bytes;
-  attempt.crc32 = segment::extend_commit_crc(attempt.crc32, record.payload_crc32);
-}
-
-Result<void> IndexReplay::apply_commit(const segment::RecordHeader& record) {
-  Try attempt;
-  const auto found = tries_.find({record.key, record.write_id});
-  if (found != tries_.end()) {
-    attempt = std::move(found->second);
-    tries_.erase(found);
-  }
-  if (attempt.is_broken || attempt.count != record.segment_index.value() ||
-      attempt.logical_size_bytes != record.logical_size_bytes ||
-      attempt.crc32 != record.payload_crc32) {
-    damage_.push_back({drive_, record.key, record.write_id, record.file_id, record.own_offset_bytes,
-                       "segments of a committed shard are missing"});
-    return {};
-  }
-  PREDA_TRY(const auto held, current(record.key));
-  if (held && held->generation > record.generation) return {};
-  IndexEntry entry;
-  entry.stamp = {record.write_id, record.generation, record.write_epoch, record.incarnation};
-  entry.sequence = record.sequence;
-  entry.segment_count = attempt.count;
-  entry.logical_size_bytes = attempt.logical_size_bytes;
-  entry.commit_crc32 = attempt.crc32;
-  entry.extents = std::move(attempt.extents);
-  changes_[record.key] = std::move(entry);
-  return {};
-}
-
-Result<void> IndexReplay::apply_tombstone(const segment::RecordHeader& record) {
-  PREDA_TRY(const auto held, current(record.key));
-  if (held && is_taken(*held, record)) changes_[record.key] = std::nullopt;
-  return {};
-}
-
-Result<std::optional<HeldTry>> IndexReplay::current(const ShardKey& key) {
-  const auto change = changes_.find(key);
-  if (change != changes_.end()) {
-    if (!change->second) return std::optional<HeldTry>{};
-    const ShardStamp& stamp = change->second->stamp;
-    return std::optional{HeldTry{stamp.generation, stamp.write_id}};
-  }
-  PREDA_TRY(const auto value, index_.get(kShardFamily, encode_shard_key(key)));
-  if (!value) return std::optional<HeldTry>{};
-  PREDA_TRY(const IndexEntry entry, decode_entry(*value));
-  return std::optional{HeldTry{entry.stamp.generation, entry.stamp.write_id}};
-}
-
-Result<void> IndexReplay::write_out(bool at_end) {
-  if (!at_end && changes_.size() < kReplayBatchMax) return {};
-  kv::Batch batch;
-  for (const auto& [key, entry] : changes_) {
-    if (entry) {
-      batch.put(kShardFamily, encode_shard_key(key), encode_entry(*entry));
-    } else {
-      batch.erase(kShardFamily, encode_shard_key(key));
-    }
-  }
-  changes_.clear();
-  return batch.empty() ? Result<void>{} : index_.write(batch);
-}
-
-Result<void> IndexReplay::finish(Sequence last_decision) {
-  PREDA_CHECK(write_out(true));
-  kv::Batch batch;
-  put_state(batch, {drive_, last_decision});
-  PREDA_CHECK(index_.write(batch));
-  return index_.flush();
+Result<std::vector<ShardFileId>> decode_dead(std::string_view value) {
+  PREDA_TRY(const ByteSpan body, unseal(value));
+  Decoder decoder{body};
+  const auto version = decoder.le<std::uint8_t>();
+  const auto count = decoder.le<std::uint32_t>();
+  if (!decoder.ok() || version != kEntryVersion || decoder.remaining() != std::uint64_t{count} * 8)
+    return make_error(ErrorCode::Corruption, "a list of dead records of the index");
+  std::vector<ShardFileId> files;
+  for (std::uint32_t i = 0; i < count; ++i)
+    files.push_back(ShardFileId{decoder.le<std::uint64_t>()});
+  return files;
 }
 
 }  // namespace predastore::shard

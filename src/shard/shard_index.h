@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +17,8 @@ namespace predastore::shard {
 
 inline constexpr kv::Family kShardFamily = 0;
 inline constexpr kv::Family kStateFamily = 1;
+inline constexpr kv::Family kDeadFamily = 2;    // shard key -> files, encode_dead
+inline constexpr kv::Family kReplayFamily = 3;  // scratch of a rebuild; empty otherwise
 inline constexpr std::uint32_t kShardSegmentsMax = 1 << 16;
 inline constexpr std::string_view kStateKey = "state";
 
@@ -38,7 +39,8 @@ struct Extent {
 // The index's value for one shard.
 struct IndexEntry {
   ShardStamp stamp;
-  Sequence sequence;  // of the commit record
+  Sequence sequence;           // of the commit record
+  ShardFileId commit_file_id;  // which holds it
   std::uint32_t segment_count = 0;
   std::uint64_t logical_size_bytes = 0;
   std::uint32_t commit_crc32 = 0;
@@ -75,37 +77,10 @@ inline bool is_taken(const HeldTry& held, const segment::RecordHeader& tombstone
          (tombstone.write_id == WriteId{} || tombstone.write_id == held.write_id);
 }
 
-// Rebuilds an index by applying the records of all files in the order of their sequences, by the
-// rules of the running store: a commit is refused by a higher generation, a tombstone takes its
-// generation and older ones. All calls block.
-class IndexReplay {
- public:
-  IndexReplay(kv::KeyValueStore& index, DriveId drive) : index_(index), drive_(drive) {}
-  Result<void> clear();
-  Result<void> apply(const std::vector<segment::RecordHeader>& records);
-  // Writes the mark, without which the index counts as lost, last of all.
-  Result<void> finish(Sequence last_decision);
-  std::vector<Damage> take_damage() { return std::move(damage_); }
-
- private:
-  struct Try {
-    std::vector<Extent> extents;
-    std::uint32_t count = 0;
-    std::uint64_t logical_size_bytes = 0;
-    std::uint32_t crc32 = 0;
-    bool is_broken = false;  // a segment is missing in the middle
-  };
-  void apply_segment(const segment::RecordHeader& record);
-  Result<void> apply_commit(const segment::RecordHeader& record);
-  Result<void> apply_tombstone(const segment::RecordHeader& record);
-  Result<std::optional<HeldTry>> current(const ShardKey& key);
-  Result<void> write_out(bool at_end);
-
-  kv::KeyValueStore& index_;
-  DriveId drive_;
-  std::map<std::pair<ShardKey, WriteId>, Try> tries_;      // without a commit so far
-  std::map<ShardKey, std::optional<IndexEntry>> changes_;  // not yet written
-  std::vector<Damage> damage_;
-};
+// The files with commit records of a shard's key that count no more: superseded, removed, failed or
+// copied elsewhere. As long as one of them exists, a rebuild could raise the dead, so the tombstone
+// of the key is kept; a file that is gone holds nothing.
+std::string encode_dead(const std::vector<ShardFileId>& files);
+Result<std::vector<ShardFileId>> decode_dead(std::string_view value);
 
 }  // namespace predastore::shard

@@ -6,6 +6,7 @@
 #include "env/blocking.h"
 #include "segment/checksum.h"
 #include "shard/drive_writer.h"
+#include "shard/index_replay.h"
 #include "shard/recovery.h"
 #include "shard/shard_index.h"
 
@@ -132,9 +133,10 @@ Task<Result<void>> ShardStore::recover() {
     }
     PREDA_CO_CHECK(std::move(rebuilt));
   }
-  const DriveWriter::Start start{found.last_sequence, found.last_decision, found.used_bytes,
-                                 found.files.size()};
-  auto writer = std::make_shared<DriveWriter>(env_, options_, index_, start);
+  PREDA_CO_TRY(FileUsage usage, co_await count_usage(found));
+  DriveWriter::Start start{found.last_sequence, found.last_decision, found.used_bytes,
+                           std::move(usage)};
+  auto writer = std::make_shared<DriveWriter>(env_, options_, index_, std::move(start));
   PREDA_CO_CHECK(co_await writer->refresh_capacity());
   writer_ = std::move(writer);
   tasks_.spawn(writer_->run());
@@ -147,14 +149,32 @@ Task<Result<void>> ShardStore::rebuild_index(FileRecovery& recovery, const Found
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(clear)));
   for (const FoundFile& file : found.files) {
     PREDA_CO_TRY(auto records, co_await recovery.load(file));
-    auto apply = [replay, records = std::move(records)] { return replay->apply(records); };
-    PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(apply)));
+    auto add = [replay, records = std::move(records)] { return replay->add(records); };
+    PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(add)));
   }
   auto finish = [replay, last = found.last_decision] { return replay->finish(last); };
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(finish)));
   for (const Damage& damage : replay->take_damage()) report(damage);
   for (const Damage& damage : recovery.take_damage()) report(damage);
   co_return Result<void>{};
+}
+
+Task<Result<FileUsage>> ShardStore::count_usage(const FoundFiles& found) {
+  FileUsage usage;
+  for (const FoundFile& file : found.files) {
+    usage.set_size(file.id, file.size_bytes);
+    usage.seal(file.id);
+  }
+  auto count = [index = index_, &usage]() -> Result<void> {
+    const auto entries = index->iterate(kShardFamily);
+    for (entries->seek({}); entries->valid(); entries->next()) {
+      const auto entry = decode_entry(entries->value());
+      if (entry) usage.add(*entry);  // a damaged one is met, and reported, when it is read
+    }
+    return entries->status();
+  };
+  PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(count)));
+  co_return usage;
 }
 
 Task<Result<std::unique_ptr<kv::KeyValueStore>>> ShardStore::open_index(bool afresh) {
@@ -164,7 +184,7 @@ Task<Result<std::unique_ptr<kv::KeyValueStore>>> ShardStore::open_index(bool afr
   }
   kv::RocksOptions rocks;
   rocks.path = path;
-  rocks.families = {"shards", "state"};
+  rocks.families = {"shards", "state", "dead", "replay"};
   rocks.use_wal = true;  // unsynced: the end of the process alone does not make a rebuild
   auto open = [this, rocks] { return options_->open_index(rocks); };
   co_return co_await run_blocking(env_.blocking, std::move(open));

@@ -20,6 +20,7 @@ namespace predastore::shard {
 
 class DriveWriter;
 class FileRecovery;
+class FileUsage;
 struct FoundFiles;
 struct IndexEntry;
 
@@ -59,6 +60,7 @@ struct DriveStatus {
   bool was_rebuilt = false;  // the index was rebuilt from the files at open
   std::uint64_t capacity_bytes = 0;
   std::uint64_t used_bytes = 0;    // by shard files, garbage included
+  std::uint64_t live_bytes = 0;    // of these, records that count
   std::uint64_t queued_bytes = 0;  // taken, not yet written
   std::uint64_t shard_file_count = 0;
   std::uint64_t durable_sequence = 0;  // highest decision (commit or tombstone) on stable storage
@@ -122,6 +124,7 @@ class ShardStore {
   Task<Result<void>> rebuild_index(FileRecovery& recovery, const FoundFiles& found);
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_index(bool afresh);
   Task<Result<bool>> index_is_current(std::uint64_t highest_decision);
+  Task<Result<FileUsage>> count_usage(const FoundFiles& found);
   Task<Result<IndexEntry>> find(ShardKey key);
   Task<Result<std::shared_ptr<File>>> file_for_reading(ShardFileId file_id);
   void report(const Damage& damage);
