@@ -94,6 +94,7 @@ class DriveWriter {
   std::set<ShardFileId> files_in_use() const;
   void file_added(ShardFileId id, std::uint64_t size_bytes);  // sealed
   void file_removed(ShardFileId id);
+  void fail_index(Error error) { failed_ = std::move(error); }
   bool is_index_failed() const { return failed_.has_value() || is_index_doubtful_; }
 
  private:

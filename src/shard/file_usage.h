@@ -10,8 +10,8 @@
 namespace predastore::shard {
 
 // How much of each shard file still counts: what compaction decides by. Live are the records of
-// shards in the index; all else (superseded, removed, of tries that were given up, padding, footers,
-// tombstones) is garbage. Kept in memory, counted anew from the index at every open.
+// shards in the index; all else (superseded, removed, of tries that were given up, padding,
+// footers, tombstones) is garbage. Kept in memory, counted anew from the index at every open.
 class FileUsage {
  public:
   struct File {

@@ -37,9 +37,8 @@ kv::Batch emptied(std::initializer_list<kv::Family> families) {
 }  // namespace
 
 Result<void> IndexReplay::clear() {
-  kv::Batch batch = emptied({kShardFamily, kDeadFamily, kReplayFamily});
-  batch.erase(kStateFamily, std::string{kStateKey});
-  return index_.write(batch);
+  PREDA_CHECK(index_.write(emptied({kStateFamily})));  // the mark first of all
+  return index_.write(emptied({kShardFamily, kDeadFamily, kReplayFamily}));
 }
 
 Result<void> IndexReplay::add(const std::vector<RecordHeader>& records) {
@@ -116,8 +115,8 @@ Result<void> IndexReplay::decide(const Records& records, kv::Batch& batch) {
   std::vector<ShardFileId> dead;
   for (const RecordHeader* decision : decisions) {
     if (decision->kind != RecordKind::commit) continue;
-    const bool is_live = held && held->sequence == decision->sequence &&
-                         held->commit_file_id == decision->file_id;
+    const bool is_live =
+        held && held->sequence == decision->sequence && held->commit_file_id == decision->file_id;
     if (!is_live && std::ranges::find(dead, decision->file_id) == dead.end())
       dead.push_back(decision->file_id);
   }

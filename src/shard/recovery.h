@@ -34,6 +34,8 @@ class FileRecovery {
   FileRecovery(Environment env, std::shared_ptr<const ShardStoreOptions> options)
       : env_(env), options_(std::move(options)) {}
   Task<Result<FoundFiles>> run();
+  // One file that is there and sealed.
+  Task<Result<FoundFile>> find(ShardFileId id) { return examine(id); }
   // The headers of all good records of a file: from its index, or by a scan when that is damaged.
   Task<Result<std::vector<segment::RecordHeader>>> load(FoundFile found);
   std::vector<Damage> take_damage() { return std::move(damage_); }

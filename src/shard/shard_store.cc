@@ -5,6 +5,7 @@
 
 #include "env/blocking.h"
 #include "segment/checksum.h"
+#include "shard/compactor.h"
 #include "shard/drive_writer.h"
 #include "shard/index_replay.h"
 #include "shard/recovery.h"
@@ -132,6 +133,13 @@ Task<Result<void>> ShardStore::recover() {
       rebuilt = co_await rebuild_index(recovery, found);
     }
     PREDA_CO_CHECK(std::move(rebuilt));
+  } else {
+    PREDA_CO_TRY(const auto removed, co_await Compactor::remove_leftovers(env_, options_, index_));
+    std::erase_if(found.files, [&](const FoundFile& file) {
+      const bool is_removed = std::ranges::find(removed, file.id) != removed.end();
+      if (is_removed) found.used_bytes -= file.size_bytes;
+      return is_removed;
+    });
   }
   PREDA_CO_TRY(FileUsage usage, co_await count_usage(found));
   DriveWriter::Start start{found.last_sequence, found.last_decision, found.used_bytes,
@@ -140,7 +148,27 @@ Task<Result<void>> ShardStore::recover() {
   PREDA_CO_CHECK(co_await writer->refresh_capacity());
   writer_ = std::move(writer);
   tasks_.spawn(writer_->run());
+  start_compactor();
   co_return Result<void>{};
+}
+
+void ShardStore::start_compactor() {
+  Compactor::Hooks hooks;
+  hooks.report = [this](const Damage& damage) { report(damage); };
+  hooks.file_removed = [this](ShardFileId id) {
+    const auto open = open_files_.find(id);
+    if (open == open_files_.end()) return;
+    recent_files_.erase(open->second.recency);
+    open_files_.erase(open);
+  };
+  compactor_ = std::make_unique<Compactor>(env_, options_, index_, writer_, std::move(hooks));
+  if (options_->run_compaction) tasks_.spawn(compactor_->run());
+}
+
+Task<Result<std::size_t>> ShardStore::compact_once() {
+  InFlight in_flight{*this};
+  if (closed_) co_return make_error(ErrorCode::Unavailable, "the drive is closed");
+  co_return co_await compactor_->run_once();
 }
 
 Task<Result<void>> ShardStore::rebuild_index(FileRecovery& recovery, const FoundFiles& found) {
@@ -199,6 +227,7 @@ Task<Result<bool>> ShardStore::index_is_current(std::uint64_t highest_decision) 
 Task<Result<void>> ShardStore::close() {
   if (closed_) co_return Result<void>{};
   closed_ = true;
+  compactor_->stop();
   writer_->stop();
   (void)co_await tasks_.join();
   while (in_flight_ > 0) co_await idle_.wait();
@@ -294,9 +323,25 @@ Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteI
                                                             SegmentIndex first, std::uint16_t count,
                                                             Instant deadline) {
   InFlight in_flight{*this};
-  PREDA_CO_TRY(const IndexEntry entry, co_await find(key));
-  if (write_id.value() != 0 && write_id != entry.stamp.write_id)
-    co_return make_error(ErrorCode::NotFound, "another try is stored");
+  // Compaction moves shards: when the file that an entry names is gone, the entry may have changed.
+  constexpr int kTries = 4;
+  for (int attempt = 1;; ++attempt) {
+    PREDA_CO_TRY(IndexEntry entry, co_await find(key));
+    if (write_id.value() != 0 && write_id != entry.stamp.write_id)
+      co_return make_error(ErrorCode::NotFound, "another try is stored");
+    auto records = co_await read_records(key, entry, first, count, deadline);
+    if (records || records.error().code != ErrorCode::NotFound) co_return records;
+    PREDA_CO_TRY(const IndexEntry now, co_await find(key));
+    if (attempt < kTries && now.extents != entry.extents) continue;
+    report({options_->drive, key, entry.stamp.write_id, entry.extents.front().file_id, 0,
+            "a shard file is gone"});
+    co_return make_error(ErrorCode::Corruption, "a shard file is gone");
+  }
+}
+
+Task<Result<ShardStore::Records>> ShardStore::read_records(ShardKey key, IndexEntry entry,
+                                                           SegmentIndex first, std::uint16_t count,
+                                                           Instant deadline) {
   const std::vector<Piece> pieces =
       pieces_of(entry, first.value(), std::min(count, kFetchSegmentsMax));
   Records records;
@@ -306,41 +351,44 @@ Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteI
   PREDA_CO_CHECK(co_await read_budget_.acquire(budget_bytes, deadline));
   records.budget = SemaphoreHold{read_budget_, budget_bytes};
   for (const Piece& piece : pieces) {
-    const Extent& extent = piece.extent;
-    const auto fail = [&](std::uint64_t offset_bytes, Error error) {
-      report(
-          {options_->drive, key, entry.stamp.write_id, extent.file_id, offset_bytes, error.detail});
-      return Result<Records>{std::move(error)};
-    };
-    auto file = co_await file_for_reading(extent.file_id);
-    if (!file && file.error().code != ErrorCode::NotFound) co_return file.error();
-    if (!file)
-      co_return fail(extent.offset_bytes,
-                     make_error(ErrorCode::Corruption, "a shard file is gone"));
-    const std::uint64_t begin = extent.offset_bytes / kDiskBlockBytes * kDiskBlockBytes;
-    const std::uint64_t end = round_up_to_block(extent.offset_bytes + piece.size_bytes());
-    auto read = co_await (*file)->read(begin, static_cast<std::size_t>(end - begin));
-    if (!read) co_return fail(begin, read.error());
-    const std::size_t skip = static_cast<std::size_t>(extent.offset_bytes - begin);
-    if (read->size() < skip + piece.size_bytes())
-      co_return fail(begin, make_error(ErrorCode::Corruption, "a shard file is cut off"));
-    const Buffer bytes = read->slice(skip, static_cast<std::size_t>(piece.size_bytes()));
-    for (std::uint32_t i = 0; i < extent.count; ++i) {
-      const std::size_t at = static_cast<std::size_t>(i * extent.record_size_bytes());
-      const auto header = segment::decode_record_header(bytes.bytes().subspan(at));
-      const bool is_good =
-          header && is_expected(*header, key, entry, extent, i) &&
-          segment::is_payload_good(*header, bytes.bytes().subspan(at + kRecordHeaderSizeBytes,
-                                                                  extent.stored_size_bytes));
-      if (!is_good)
-        co_return fail(extent.offset_bytes + at,
-                       make_error(ErrorCode::Corruption, "a damaged segment"));
-    }
-    records.crc32 = segment::crc32(bytes, records.crc32);
-    read_bytes_ += bytes.size();
-    records.bytes.append(bytes);
+    PREDA_CO_CHECK(co_await read_piece(key, entry, piece.extent, records));
   }
   co_return records;
+}
+
+// NotFound: there is no such file (any more).
+Task<Result<void>> ShardStore::read_piece(ShardKey key, const IndexEntry& entry,
+                                          const Extent& extent, Records& records) {
+  const auto fail = [&](std::uint64_t offset_bytes, Error error) {
+    report(
+        {options_->drive, key, entry.stamp.write_id, extent.file_id, offset_bytes, error.detail});
+    return Result<void>{std::move(error)};
+  };
+  PREDA_CO_TRY(const auto file, co_await file_for_reading(extent.file_id));
+  const std::uint64_t size_bytes = extent.count * extent.record_size_bytes();
+  const std::uint64_t begin = extent.offset_bytes / kDiskBlockBytes * kDiskBlockBytes;
+  const std::uint64_t end = round_up_to_block(extent.offset_bytes + size_bytes);
+  auto read = co_await file->read(begin, static_cast<std::size_t>(end - begin));
+  if (!read) co_return fail(begin, read.error());
+  const std::size_t skip = static_cast<std::size_t>(extent.offset_bytes - begin);
+  if (read->size() < skip + size_bytes)
+    co_return fail(begin, make_error(ErrorCode::Corruption, "a shard file is cut off"));
+  const Buffer bytes = read->slice(skip, static_cast<std::size_t>(size_bytes));
+  for (std::uint32_t i = 0; i < extent.count; ++i) {
+    const std::size_t at = static_cast<std::size_t>(i * extent.record_size_bytes());
+    const auto header = segment::decode_record_header(bytes.bytes().subspan(at));
+    const bool is_good =
+        header && is_expected(*header, key, entry, extent, i) &&
+        segment::is_payload_good(
+            *header, bytes.bytes().subspan(at + kRecordHeaderSizeBytes, extent.stored_size_bytes));
+    if (!is_good)
+      co_return fail(extent.offset_bytes + at,
+                     make_error(ErrorCode::Corruption, "a damaged segment"));
+  }
+  records.crc32 = segment::crc32(bytes, records.crc32);
+  read_bytes_ += bytes.size();
+  records.bytes.append(bytes);
+  co_return Result<void>{};
 }
 
 Task<Result<std::vector<Segment>>> ShardStore::fetch(ShardKey key, WriteId write_id,

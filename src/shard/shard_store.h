@@ -18,10 +18,12 @@
 
 namespace predastore::shard {
 
+class Compactor;
 class DriveWriter;
 class FileRecovery;
 class FileUsage;
 struct FoundFiles;
+struct Extent;
 struct IndexEntry;
 
 // Something on the drive that is not what it must be. A shard with damage is to be repaired; the
@@ -50,6 +52,10 @@ struct ShardStoreOptions {
   std::uint64_t read_budget_bytes =
       64 * 1024 * 1024;  // reads under way, remote ones until their answer is handed over
   std::size_t open_files_max = 128;  // for reading
+  bool run_compaction = true;
+  Duration compaction_interval = 5s;                      // between looks when there was nothing
+  double compaction_garbage_share = 0.25;                 // of the drive, from which it copies
+  std::uint64_t compaction_bytes_per_second = 64u << 20;  // read; 0: without a limit
   bool direct_io = true;
   OpenIndex open_index;                          // kv::open_rocks, or what a test has
   std::function<void(const Damage&)> on_damage;  // on the loop; may be empty
@@ -114,6 +120,9 @@ class ShardStore {
   // Reads and checks every segment of a shard. Corruption was reported as damage, too.
   Task<Result<void>> verify(ShardKey key, Instant deadline);
 
+  // One round of compaction, when there is enough to gain; how many files it removed.
+  Task<Result<std::size_t>> compact_once();
+
   DriveStatus status() const;
   // Writes what is queued, seals the open file, flushes the index. Further calls are refused.
   Task<Result<void>> close();
@@ -127,12 +136,18 @@ class ShardStore {
   Task<Result<FileUsage>> count_usage(const FoundFiles& found);
   Task<Result<IndexEntry>> find(ShardKey key);
   Task<Result<std::shared_ptr<File>>> file_for_reading(ShardFileId file_id);
+  Task<Result<Records>> read_records(ShardKey key, IndexEntry entry, SegmentIndex first,
+                                     std::uint16_t count, Instant deadline);
+  Task<Result<void>> read_piece(ShardKey key, const IndexEntry& entry, const Extent& extent,
+                                Records& records);
+  void start_compactor();
   void report(const Damage& damage);
 
   Environment env_;
   std::shared_ptr<const ShardStoreOptions> options_;
   std::shared_ptr<kv::KeyValueStore> index_;
   std::shared_ptr<DriveWriter> writer_;
+  std::unique_ptr<Compactor> compactor_;
   Semaphore read_budget_;
   TaskGroup tasks_;
   Signal idle_;

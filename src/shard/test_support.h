@@ -48,6 +48,11 @@ class TestClock final : public Clock {
   void cancel(TimerId id) override {
     std::erase_if(timers_, [id](const auto& timer) { return timer.first.second == id; });
   }
+  void advance(Duration duration) {
+    const Instant until = now_ + duration;
+    while (!timers_.empty() && timers_.begin()->first.first <= until) fire_next();
+    now_ = until;
+  }
   bool fire_next() {
     if (timers_.empty()) return false;
     auto first = timers_.begin();
@@ -304,6 +309,8 @@ struct TestMachine {
     options.node = NodeId{7};
     options.drive.bytes[0] = std::byte{2};
     options.reserve_bytes = 1024 * 1024;
+    options.run_compaction = false;  // tests call compact_once()
+    options.compaction_bytes_per_second = 0;
     options.open_index = [this](kv::RocksOptions) -> Result<std::unique_ptr<kv::KeyValueStore>> {
       return std::unique_ptr<kv::KeyValueStore>{std::make_unique<TestKeyValueStore>(index)};
     };

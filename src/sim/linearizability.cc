@@ -82,7 +82,8 @@ class Search {
     possible_ = std::move(worlds);
   }
 
-  // Operation `index` has ended: only worlds remain in which it took effect, just now at the latest.
+  // Operation `index` has ended: only worlds remain in which it took effect, just now at the
+  // latest.
   bool end(std::uint32_t index) {
     std::set<Possible> reached;
     std::set<Possible> seen;

@@ -41,18 +41,16 @@ TEST(Linearizability, overlapping_operations_may_go_either_way) {
 
 TEST(Linearizability, a_read_never_goes_back_in_time) {
   EXPECT_FALSE(is_linearizable({write(1, 0, 10), read(1, 1, 2), read(0, 3, 4)}));
-  EXPECT_FALSE(is_linearizable(
-      {write(1, 0, 1), write(2, 2, 9), read(2, 3, 4), read(1, 5, 6)}));
-  EXPECT_FALSE(is_linearizable(
-      {write(1, 0, 5), write(2, 0, 5), read(1, 6, 7), read(2, 8, 9)}));
+  EXPECT_FALSE(is_linearizable({write(1, 0, 1), write(2, 2, 9), read(2, 3, 4), read(1, 5, 6)}));
+  EXPECT_FALSE(is_linearizable({write(1, 0, 5), write(2, 0, 5), read(1, 6, 7), read(2, 8, 9)}));
 }
 
 TEST(Linearizability, an_unknown_outcome_may_come_late_or_never_but_once) {
   EXPECT_TRUE(is_linearizable({write(1, 0, 1), write(2, 2, kUnknown), read(1, 3, 4)}));
   EXPECT_TRUE(
       is_linearizable({write(1, 0, 1), write(2, 2, kUnknown), read(1, 3, 4), read(2, 90, 91)}));
-  EXPECT_FALSE(is_linearizable({write(1, 0, 1), write(2, 2, kUnknown), read(2, 3, 4),
-                                write(3, 5, 6), read(2, 7, 8)}));
+  EXPECT_FALSE(is_linearizable(
+      {write(1, 0, 1), write(2, 2, kUnknown), read(2, 3, 4), write(3, 5, 6), read(2, 7, 8)}));
   EXPECT_FALSE(is_linearizable({write(1, 0, 1), read(2, 2, 3), write(2, 4, kUnknown)}));
 }
 
@@ -81,8 +79,14 @@ TEST(Linearizability, random_histories_of_a_true_register_pass_and_falsified_one
       operation.begin = moment - static_cast<std::int64_t>(random.below(30));
       operation.end = moment + static_cast<std::int64_t>(random.below(30));
       switch (random.below(4)) {
-        case 0: operation.kind = Kind::write; operation.value = value = ++last; break;
-        case 1: operation.kind = Kind::erase; value = 0; break;
+        case 0:
+          operation.kind = Kind::write;
+          operation.value = value = ++last;
+          break;
+        case 1:
+          operation.kind = Kind::erase;
+          value = 0;
+          break;
         default: operation.kind = Kind::read; operation.value = value;
       }
       if (operation.kind != Kind::read && random.below(8) == 0) operation.end = kUnknown;

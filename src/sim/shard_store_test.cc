@@ -1,5 +1,7 @@
 // One shard store on a simulated disk that fails, tears and loses, killed and started again and
 // again: what was acknowledged is there bit for bit, what was not is whole or absent.
+#include "shard/shard_store.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -8,7 +10,6 @@
 #include <set>
 
 #include "env/sync.h"
-#include "shard/shard_store.h"
 #include "shard/test_support.h"
 #include "sim/host.h"
 #include "sim/key_value.h"
@@ -25,7 +26,9 @@ constexpr std::uint32_t kKeyCount = 12;
 
 struct Drive {
   explicit Drive(std::uint64_t drive_seed)
-      : seed(drive_seed), random(SimRandom::derive(seed, "load")), scheduler(seed),
+      : seed(drive_seed),
+        random(SimRandom::derive(seed, "load")),
+        scheduler(seed),
         disk(scheduler, SimRandom::derive(seed, "disk")) {
     options.directory = "/drive";
     options.cluster.bytes[0] = std::byte{1};
@@ -91,8 +94,8 @@ Task<Result<void>> change_one(Drive* drive, ShardStore* store, std::uint32_t num
   } else {
     outcome = ++drive->last_write_id;
     auto writer = store->create(key_of(number), stamp_of(*outcome));
-    result = co_await shard::testing::write_shard(std::move(writer),
-                                                  segments_of(*outcome, size_of(*outcome)), deadline);
+    result = co_await shard::testing::write_shard(
+        std::move(writer), segments_of(*outcome, size_of(*outcome)), deadline);
   }
   auto& allowed = drive->allowed.try_emplace(number, 1, std::nullopt).first->second;
   if (result) {
@@ -148,8 +151,8 @@ void check(Drive& drive) {
     const DiskFaults faults = std::exchange(drive.disk.faults, {});
     const auto read = *try_run(drive.host->process, read_one(&drive, number));
     drive.disk.faults = faults;
-    ASSERT_TRUE(read.has_value())
-        << "seed " << drive.seed << ", key " << number << ": " << read.error().to_string();
+    ASSERT_TRUE(read.has_value()) << "seed " << drive.seed << ", key " << number << ": "
+                                  << read.error().to_string();
     ASSERT_TRUE(std::ranges::find(allowed, *read) != allowed.end())
         << "seed " << drive.seed << ", key " << number << " holds try " << read->value_or(0)
         << ", acknowledged was " << allowed.front().value_or(0);
@@ -164,10 +167,9 @@ void run_seed(std::uint64_t seed) {
     check(drive);
     if (::testing::Test::HasFatalFailure()) return;
     auto done = std::make_shared<std::optional<Result<void>>>();
-    boost::asio::co_spawn(
-        drive.host->process.executor(),
-        scheduler_detail::keep(load(&drive, drive.store.get(), 12), done),
-        scheduler_detail::rethrow);
+    boost::asio::co_spawn(drive.host->process.executor(),
+                          scheduler_detail::keep(load(&drive, drive.store.get(), 12), done),
+                          scheduler_detail::rethrow);
     const Instant crash = drive.scheduler.now() + drive.random.between(1ms, 60ms);
     drive.scheduler.run([&] { return done->has_value(); }, crash);
     if (drive.random.below(2) == 0) {
