@@ -25,7 +25,7 @@ struct ChunkOptions {
 
   // A node that failed is not asked for so long, twice as long after each further failure.
   Duration backoff_min = 500ms;
-  Duration backoff_max = 4s;
+  Duration backoff_max = 2s;
 
   std::size_t pool_bytes = 64 * 1024 * 1024;  // free stripe memory that is kept for the next ones
 };

@@ -1,0 +1,218 @@
+#include <gtest/gtest.h>
+
+#include "chunk/buffer_pool.h"
+#include "chunk/hedge_policy.h"
+#include "chunk/testing/test_cluster.h"
+
+namespace predastore::chunk {
+namespace {
+
+using testing::bytes_of;
+using testing::joined;
+using testing::target_of;
+using testing::TestCluster;
+using testing::write_chunk;
+
+class ChunkRebuild : public ::testing::Test {
+ protected:
+  ChunkRebuild() : service_(cluster_, 0) {}
+  struct Service : ChunkService {
+    Service(TestCluster& cluster, int) : ChunkService(cluster.env(), cluster, ChunkOptions{}) {}
+  };
+  void TearDown() override { cluster_.run(service_.stop()); }
+  ChunkLayout write(RsConfig rs, std::uint32_t number, const std::string& bytes) {
+    return cluster_.run(write_chunk(service_, target_of(cluster_, rs, number), bytes)).value();
+  }
+  std::string read(const ChunkLayout& layout) {
+    auto bytes = cluster_.run(service_.read(layout, 0, layout.size_bytes, cluster_.in(1min)));
+    return bytes ? joined(*bytes) : bytes.error().to_string();
+  }
+  Result<ChunkLayout> rebuild(const ChunkLayout& layout, std::vector<RebuildTarget> targets) {
+    RebuildRequest request{layout, Incarnation{9}, WriteEpoch{6}, std::move(targets)};
+    return cluster_.run(service_.rebuild(std::move(request), cluster_.in(10min)));
+  }
+  NodeId free_node(const ChunkLayout& layout) {
+    for (std::uint64_t id = 1; id <= cluster_.node_count(); ++id) {
+      bool is_used = false;
+      for (const auto& place : layout.places) is_used = is_used || place.node == NodeId{id};
+      if (!is_used) return NodeId{id};
+    }
+    return NodeId{};
+  }
+
+  TestCluster cluster_{7};
+  Service service_;
+};
+
+TEST_F(ChunkRebuild, every_role_comes_back_on_another_node_and_is_as_good) {
+  std::uint32_t number = 0;
+  for (const RsConfig rs : {RsConfig{2, 1}, RsConfig{3, 2}}) {
+    for (const std::size_t size : {1UL, 100'000UL, 200'001UL, 3'000'000UL}) {
+      const std::string bytes = bytes_of(size, ++number);
+      for (std::uint8_t role = 0; role < rs.width(); ++role) {
+        const ChunkLayout before = write(rs, ++number, bytes);
+        if (!before.places[role].is_stored) continue;
+        cluster_.node(before.places[role].node).faults.is_down = true;
+        const NodeId node = free_node(before);
+        const auto after = rebuild(before, {{ShardRole{role}, node}});
+        ASSERT_TRUE(after.has_value()) << after.error().to_string();
+        EXPECT_EQ(after->generation, Generation{2});
+        EXPECT_EQ(after->write_epoch, WriteEpoch{6});
+        EXPECT_EQ(after->places[role].node, node);
+        EXPECT_NE(after->places[role].write_id, before.places[role].write_id);
+        const ShardKey key{before.object_id, before.chunk_index, ShardRole{role}};
+        const auto info = cluster_.run(cluster_.stat(node, key, cluster_.in(1s))).value();
+        EXPECT_EQ(info.stamp.generation, Generation{2});
+        // Every other node may go now.
+        for (std::uint8_t other = 0; other < rs.width(); ++other) {
+          if (other == role) continue;
+          cluster_.heal();
+          cluster_.node(after->places[other].node).faults.is_down = true;
+          ASSERT_EQ(read(*after), bytes);
+          cluster_.heal();
+        }
+      }
+    }
+  }
+}
+
+TEST_F(ChunkRebuild, several_missing_roles_are_rebuilt_in_one_pass) {
+  const std::string bytes = bytes_of(1'000'000, 1);
+  ChunkLayout layout = write({3, 2}, 1, bytes);
+  const NodeId first = layout.places[1].node;
+  const NodeId second = layout.places[4].node;
+  for (const std::size_t role : {1U, 4U}) {
+    layout.places[role].is_missing = true;
+    layout.places[role].write_id = WriteId{};
+  }
+  const auto after = rebuild(layout, {{ShardRole{1}, first}, {ShardRole{4}, second}}).value();
+  EXPECT_FALSE(after.places[1].is_missing);
+  EXPECT_FALSE(after.places[4].is_missing);
+  cluster_.node(layout.places[0].node).faults.is_down = true;
+  cluster_.node(layout.places[2].node).faults.is_down = true;
+  EXPECT_EQ(read(after), bytes);
+}
+
+TEST_F(ChunkRebuild, a_damaged_shard_is_replaced_in_place_by_the_next_generation) {
+  const std::string bytes = bytes_of(1'000'000, 1);
+  const ChunkLayout layout = write({2, 1}, 1, bytes);
+  auto& node = cluster_.node(layout.places[0].node);
+  for (auto& [name, inode] : node.disk.live_names) {
+    for (std::size_t at = 8192; at < inode->live.size(); at += 50'000) inode->live[at] ^= 1;
+  }
+  const auto after = rebuild(layout, {{ShardRole{0}, node.id}}).value();
+  cluster_.node(layout.places[2].node).faults.is_down = true;
+  EXPECT_EQ(read(after), bytes);
+}
+
+TEST_F(ChunkRebuild, nothing_is_committed_that_is_not_the_chunk) {
+  ChunkLayout layout = write({2, 1}, 1, bytes_of(1'000'000, 1));
+  layout.crc64nvme ^= 1;
+  const NodeId node = free_node(layout);
+  const auto after = rebuild(layout, {{ShardRole{0}, node}});
+  ASSERT_FALSE(after.has_value());
+  EXPECT_EQ(after.error().code, ErrorCode::Corruption);
+  EXPECT_EQ(cluster_.shard_count(node), 0U);
+}
+
+TEST_F(ChunkRebuild, a_role_moves_off_its_node_even_if_that_is_the_only_source_left) {
+  const std::string bytes = bytes_of(1'000'000, 1);
+  const ChunkLayout layout = write({2, 1}, 1, bytes);
+  cluster_.node(layout.places[1].node).faults.is_down = true;
+  const auto after = rebuild(layout, {{ShardRole{0}, free_node(layout)}});
+  ASSERT_TRUE(after.has_value()) << after.error().to_string();
+  cluster_.node(layout.places[0].node).faults.is_down = true;
+  EXPECT_EQ(read(*after), bytes);
+}
+
+TEST_F(ChunkRebuild, a_target_that_fails_is_left_as_it_was) {
+  const std::string bytes = bytes_of(1'000'000, 1);
+  ChunkLayout layout = write({3, 2}, 1, bytes);
+  const NodeId good = free_node(layout);
+  layout.places[0].is_missing = layout.places[3].is_missing = true;
+  cluster_.node(layout.places[3].node).faults.dies_after = 2;
+  const auto after =
+      rebuild(layout, {{ShardRole{0}, good}, {ShardRole{3}, layout.places[3].node}}).value();
+  EXPECT_FALSE(after.places[0].is_missing);
+  EXPECT_TRUE(after.places[3].is_missing);
+  cluster_.node(layout.places[3].node).faults.is_down = true;
+  const auto none = rebuild(layout, {{ShardRole{3}, layout.places[3].node}});
+  ASSERT_FALSE(none.has_value());
+  EXPECT_EQ(none.error().code, ErrorCode::Unavailable);
+}
+
+TEST_F(ChunkRebuild, what_makes_no_sense_is_refused) {
+  const ChunkLayout layout = write({2, 1}, 1, "x");  // role 1 has no bytes
+  const auto code = [&](std::vector<RebuildTarget> targets) {
+    return rebuild(layout, std::move(targets)).error().code;
+  };
+  EXPECT_EQ(code({}), ErrorCode::InvalidArgument);
+  EXPECT_EQ(code({{ShardRole{1}, NodeId{1}}}), ErrorCode::InvalidArgument);
+  EXPECT_EQ(code({{ShardRole{3}, NodeId{1}}}), ErrorCode::InvalidArgument);
+  EXPECT_EQ(code({{ShardRole{0}, NodeId{1}}, {ShardRole{0}, NodeId{2}}}),
+            ErrorCode::InvalidArgument);
+}
+
+// ---- the small parts
+
+TEST(NodeHealth, a_failed_node_is_left_alone_until_one_caller_may_try_again) {
+  shard::testing::TestClock clock;
+  NodeHealth health{clock, 1s, 4s};
+  const NodeId node{1};
+  const auto pass = [&](Duration duration) {
+    clock.call_at(clock.now() + duration, [] {});
+    clock.fire_next();
+  };
+  EXPECT_TRUE(health.may_try(node, NodeUse::read));
+  health.failed(node, NodeUse::read);
+  health.failed(node, NodeUse::read);  // of the same moment
+  EXPECT_FALSE(health.may_try(node, NodeUse::read));
+  EXPECT_TRUE(health.may_try(node, NodeUse::write));
+  pass(1s);
+  EXPECT_TRUE(health.may_try(node, NodeUse::read));
+  EXPECT_FALSE(health.may_try(node, NodeUse::read));
+  pass(1s);
+  health.failed(node, NodeUse::read);
+  pass(1s);
+  EXPECT_FALSE(health.may_try(node, NodeUse::read));  // twice as long
+  pass(1s);
+  EXPECT_TRUE(health.may_try(node, NodeUse::read));
+  health.succeeded(node, NodeUse::read);
+  EXPECT_TRUE(health.is_good(node, NodeUse::read));
+  health.failed(node, NodeUse::write);
+  EXPECT_FALSE(health.is_good(node, NodeUse::read));
+}
+
+TEST(HedgePolicy, the_delay_follows_the_slowest_of_twenty_and_hedges_stay_the_exception) {
+  HedgePolicy policy{1ms, 1s};
+  for (int i = 0; i < 10'000; ++i) policy.observed(i % 100 == 0 ? 400ms : 2ms);
+  EXPECT_LT(policy.delay(), 30ms);
+  EXPECT_GE(policy.delay(), 3ms);
+  int hedges = 0;
+  for (int i = 0; i < 1000; ++i) {
+    policy.observed(2ms);
+    hedges += policy.try_take() ? 1 : 0;
+  }
+  EXPECT_GE(hedges, 50);
+  EXPECT_LE(hedges, 61);
+}
+
+TEST(BufferPool, memory_is_used_again_and_only_so_much_is_kept) {
+  auto pool = std::make_shared<BufferPool>(256 * 1024);
+  MutableBuffer first = pool->take(100'000);
+  const std::byte* where = first.data();
+  Buffer frozen = std::move(first).freeze();
+  frozen = {};
+  EXPECT_EQ(pool->free_bytes(), 128U * 1024);
+  MutableBuffer second = pool->take(128 * 1024);
+  EXPECT_EQ(second.data(), where);
+  EXPECT_EQ(pool->free_bytes(), 0U);
+  {
+    std::vector<MutableBuffer> many;
+    for (int i = 0; i < 10; ++i) many.push_back(pool->take(64 * 1024));
+    pool = nullptr;  // goes with the last of them
+  }
+}
+
+}  // namespace
+}  // namespace predastore::chunk
