@@ -19,8 +19,8 @@ struct CommittedEntry {
   std::string command;
 };
 
-// What the log is applied to. Called by one replica, one call at a time, entries in order and
-// without gaps.
+// What the log is applied to. Called by one replica, one call at a time, entries in order. Indexes
+// skip those entries with which leaders begin their terms: they carry no command.
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
@@ -38,6 +38,7 @@ struct ReplicaStatus {
   std::uint64_t term = 0;
   std::uint64_t commit_index = 0;
   std::uint64_t applied_index = 0;
+  std::string failure;  // not empty: this voter has stopped for good, and why
 };
 
 struct ReplicaOptions {
@@ -46,21 +47,22 @@ struct ReplicaOptions {
   std::vector<NodeId> voters;          // the first configuration; ignored when the log has one
   Duration election_timeout = 1000ms;  // randomised up to twice this
   Duration heartbeat_interval = 100ms;
-  std::size_t pending_max = 4096;  // proposals waiting; more are refused with Unavailable
+  std::size_t pending_max = 4096;           // proposals waiting; more are refused with Unavailable
+  std::size_t cache_bytes_max = 16u << 20;  // the end of the log in memory, for those who keep up
 };
 
 // One voter: the pure core (raft/core), its log, its messages and the state machine, on one loop.
 class Replica {
  public:
   virtual ~Replica() = default;
-  virtual Task<void> run() = 0;  // until stop()
-  virtual Task<void> stop() = 0;
+  virtual Task<void> run() = 0;   // until stop(), or a failure of the disk or the state machine
+  virtual Task<void> stop() = 0;  // what waits is answered, what runs ends; before destruction
   // The answer of apply. NotLeader and Unavailable: nothing was or will be done. TimedOut: outcome
-  // unknown.
+  // unknown. Commands are 1 byte to 8 MiB (else InvalidArgument).
   virtual Task<Result<std::string>> propose(std::string command, Instant deadline) = 0;
   // Leader only (else NotLeader): a read begun after this returns sees everything committed before
   // the call. By a majority round begun after the call, shared by all that wait; returns when this
-  // replica has applied that far.
+  // replica has applied that far. TimedOut and Unavailable: ask again.
   virtual Task<Result<std::uint64_t>> read_barrier(Instant deadline) = 0;
   virtual ReplicaStatus status() const = 0;
 };

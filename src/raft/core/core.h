@@ -105,6 +105,8 @@ class Core {
   void receive(Message message, Instant now);
   std::optional<std::uint64_t> propose(std::string command,
                                        Instant now);  // its index; none when not the leader
+  // All at once; the first one's index.
+  std::optional<std::uint64_t> propose(std::vector<std::string> commands, Instant now);
   bool read(std::uint64_t id,
             Instant now);  // false when not the leader; else it comes out in reads or refused_reads
   void saved(std::uint64_t save_number,

@@ -7,11 +7,20 @@
 namespace predastore::raft {
 
 std::optional<std::uint64_t> Core::propose(std::string command, Instant now) {
+  std::vector<std::string> commands;
+  commands.push_back(std::move(command));
+  return propose(std::move(commands), now);
+}
+
+std::optional<std::uint64_t> Core::propose(std::vector<std::string> commands, Instant now) {
   if (role_ != Role::leader) return std::nullopt;
-  PREDA_ASSERT(!command.empty());
-  append_own(std::move(command));
+  const std::uint64_t first_index = log_.last_index() + 1;
+  for (std::string& command : commands) {
+    PREDA_ASSERT(!command.empty());
+    append_own(std::move(command));
+  }
   for (auto& [peer, progress] : progress_) send_appends(peer, now);
-  return log_.last_index();
+  return first_index;
 }
 
 void Core::append_own(std::string command) {

@@ -1,0 +1,10 @@
+#include "raft/message_codec.h"
+
+// Any bytes: refused or understood, and what is understood encodes to the same bytes.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace predastore;
+  const ByteSpan input = std::as_bytes(std::span{data, size});
+  const Result<raft::Message> message = raft::decode_message(input);
+  if (message.has_value()) PREDA_ASSERT(raft::encode_message(*message) == as_text(input));
+  return 0;
+}

@@ -1,0 +1,83 @@
+#include "raft/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "raft/voter.h"
+
+namespace predastore::raft {
+namespace {
+
+Result<void> check_options(const ReplicaOptions& options) {
+  if (std::ranges::find(options.voters, options.self) == options.voters.end())
+    return make_error(ErrorCode::InvalidArgument, "this node is not one of the voters");
+  if (options.heartbeat_interval <= Duration::zero() ||
+      options.election_timeout < 3 * options.heartbeat_interval)
+    return make_error(ErrorCode::InvalidArgument,
+                      "the election timeout must be at least three heartbeats");
+  if (options.pending_max == 0)
+    return make_error(ErrorCode::InvalidArgument, "no proposal could ever wait");
+  return {};
+}
+
+// What was applied was committed, and what is committed is in the log of whoever acknowledged it:
+// a log or a vote that says less has lost something and would say other things now than before.
+Result<void> check_stored(const VoterParts& parts, std::uint64_t applied_index) {
+  const TermLog& log = parts.log->terms();
+  const std::string& directory = parts.options.directory;
+  if (log.last_index() < applied_index)
+    return make_error(ErrorCode::Corruption, directory + ": the log ends at " +
+                                                 std::to_string(log.last_index()) +
+                                                 ", before what was applied, " +
+                                                 std::to_string(applied_index));
+  if (log.base_index() > applied_index)
+    return make_error(ErrorCode::Corruption, directory + ": the log begins after what was applied");
+  if (log.last_term() > parts.vote->state().term)
+    return make_error(ErrorCode::Corruption, directory + ": the vote is older than the log");
+  return {};
+}
+
+class ReplicaHandle final : public Replica {
+ public:
+  explicit ReplicaHandle(std::shared_ptr<Voter> voter) : voter_(std::move(voter)) {}
+  Task<void> run() override { return voter_->run(); }
+  Task<void> stop() override { return voter_->stop(); }
+  Task<Result<std::string>> propose(std::string command, Instant deadline) override {
+    return voter_->propose(std::move(command), deadline);
+  }
+  Task<Result<std::uint64_t>> read_barrier(Instant deadline) override {
+    return voter_->read_barrier(deadline);
+  }
+  ReplicaStatus status() const override { return voter_->status(); }
+
+ private:
+  std::shared_ptr<Voter> voter_;
+};
+
+Task<void> receive(std::shared_ptr<Voter> voter, rpc::Call call) {
+  if (voter == nullptr) co_return;
+  co_await voter->receive(std::move(call));
+}
+
+}  // namespace
+
+Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOptions options,
+                                                    rpc::Server& server, rpc::Client& client,
+                                                    StateMachine& state_machine) {
+  PREDA_CO_CHECK(check_options(options));
+  VoterParts parts;
+  parts.options = options;
+  EntryLogOptions log_options;
+  log_options.directory = options.directory;
+  PREDA_CO_TRY(parts.log, co_await EntryLog::open(env.files, std::move(log_options)));
+  PREDA_CO_TRY(parts.vote, co_await VoteFile::open(env.files, options.directory));
+  PREDA_CO_CHECK(check_stored(parts, state_machine.applied_index()));
+  auto voter = std::make_shared<Voter>(env, std::move(parts), client, state_machine);
+  // The server may outlive the replica.
+  const std::weak_ptr<Voter> weak = voter;
+  server.handle(rpc::MessageType::raft,
+                [weak](rpc::Call call) { return receive(weak.lock(), std::move(call)); });
+  co_return std::unique_ptr<Replica>(std::make_unique<ReplicaHandle>(std::move(voter)));
+}
+
+}  // namespace predastore::raft

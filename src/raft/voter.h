@@ -1,0 +1,144 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "env/sync.h"
+#include "raft/core/core.h"
+#include "raft/entry_cache.h"
+#include "raft/log/entry_log.h"
+#include "raft/log/vote_file.h"
+#include "raft/peer_link.h"
+#include "raft/replica.h"
+
+namespace predastore::raft {
+
+// A call that waits for the log.
+template <class T>
+struct Pending {
+  explicit Pending(Clock& clock) : changed(clock) {}
+  void resolve(Result<T> value) {
+    if (result.has_value()) return;
+    result.emplace(std::move(value));
+    changed.notify_all();
+  }
+  std::optional<Result<T>> result;
+  Signal changed;
+};
+
+struct VoterParts {
+  ReplicaOptions options;
+  std::unique_ptr<EntryLog> log;
+  std::unique_ptr<VoteFile> vote;
+};
+
+// Drives the core: its outputs to disk, peers, state machine and callers; their answers back to it.
+// Everything is on one loop and the core never waits for a disk: the log writer, the applier, and
+// each peer's link are tasks of their own.
+class Voter final : public LinkOwner {
+ public:
+  Voter(Environment env, VoterParts parts, rpc::Client& client, StateMachine& state_machine);
+  ~Voter() override;
+
+  Task<void> run();
+  Task<void> stop();
+  Task<Result<std::string>> propose(std::string command, Instant deadline);
+  Task<Result<std::uint64_t>> read_barrier(Instant deadline);
+  ReplicaStatus status() const;
+  // Messages of one peer, until it or we end the stream. The caller keeps this alive until then.
+  Task<void> receive(rpc::Call call);
+
+  const Entry* cached(std::uint64_t index) const override;
+  Task<Result<std::vector<Entry>>> load(std::uint64_t first_index, std::uint64_t last_index,
+                                        std::size_t bytes_max) override;
+  bool leads(std::uint64_t term) const override;
+  void on_lost(NodeId peer) override;
+  void on_damage(Error error) override;
+
+ private:
+  struct Proposal {
+    std::uint64_t term = 0;
+    std::size_t size_bytes = 0;
+    std::shared_ptr<Pending<std::string>> pending;
+  };
+  struct QueuedProposal {
+    std::string command;
+    std::shared_ptr<Pending<std::string>> pending;
+  };
+  struct Save {
+    std::uint64_t number = 0;
+    std::optional<HardState> hard_state;
+    std::vector<Entry> entries;
+    std::size_t size_bytes = 0;
+  };
+  struct Inbound {
+    NodeId peer;
+    net::Stream* stream;
+  };
+
+  // voter.cc: the core and those who wait for it
+  void pump();
+  void handle(Output output);
+  void note_role();
+  void fail(Error error);
+  void resolve_all(ErrorCode unknown_code, const char* detail);
+  void refuse_replaced(std::uint64_t first_index);
+  Result<void> admit(std::size_t command_bytes) const;
+  void propose_queued();
+
+  // voter_tasks.cc: the tasks
+  Task<void> tick_loop();
+  Task<void> propose_loop();
+  Task<void> write_loop();
+  Task<Result<void>> write_saves();
+  Save take_saves();
+  Task<void> apply_loop();
+  Task<Result<void>> apply_some();
+  void answer_applied(std::vector<CommittedEntry> entries, std::vector<std::string> answers,
+                      std::uint64_t last_index);
+  Task<Result<Message>> read_message(net::Stream& stream);
+  void accept(Message message);
+
+  Environment env_;
+  ReplicaOptions options_;
+  std::unique_ptr<EntryLog> log_;
+  std::unique_ptr<VoteFile> vote_;
+  StateMachine& state_machine_;
+  Core core_;
+  EntryCache cache_;
+  std::map<NodeId, std::unique_ptr<PeerLink>> links_;
+  std::set<NodeId> lost_;
+  bool is_pumping_ = false;
+
+  std::deque<Save> saves_;
+  std::size_t unsaved_bytes_ = 0;
+  std::uint64_t apply_target_ = 0;
+  std::uint64_t applied_ = 0;
+
+  std::deque<QueuedProposal> queued_proposals_;
+  std::size_t queued_bytes_ = 0;
+  std::map<std::uint64_t, Proposal> proposals_;  // by index
+  std::size_t proposed_bytes_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Pending<std::uint64_t>>> reads_;
+  std::uint64_t last_read_id_ = 0;
+  std::vector<Inbound> inbound_;
+
+  ReplicaStatus noted_;
+  std::optional<Error> failure_;
+  bool is_running_ = false;
+  bool is_stopping_ = false;
+  std::size_t calls_ = 0;
+  Signal stopping_;
+  Signal idle_;
+  Signal save_queued_;
+  Signal apply_wanted_;
+  Signal applied_changed_;
+  Signal proposal_queued_;
+  TaskGroup tasks_;
+};
+
+}  // namespace predastore::raft
