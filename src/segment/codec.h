@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
 #include "base/buffer.h"
 #include "base/result.h"
@@ -13,9 +15,20 @@ enum class Codec : std::uint8_t { raw = 0, lz4 = 1, snappy = 2, zstd = 3 };
 inline bool is_known_codec(std::uint8_t codec) {
   return codec <= static_cast<std::uint8_t>(Codec::zstd);
 }
+std::string_view name_of(Codec codec);  // "none", "lz4", "snappy", "zstd"
+std::optional<Codec> parse_codec(std::string_view name);
 
-// The logical bytes of a stored payload. Unsupported for a codec that this build does not decode;
-// Corruption when the size is not the one that the header promised.
+struct EncodedPayload {
+  Codec codec = Codec::raw;
+  Buffer stored;
+};
+// Compresses one segment; stored raw (the same bytes, not copied) when that does not save at least
+// a sixteenth of it. 0 < logical.size() <= kSegmentSizeBytes.
+EncodedPayload encode_payload(Codec codec, Buffer logical);
+
+// The logical bytes of a stored payload; raw ones are not copied. Corruption when they are not what
+// the codec makes, or not as many as the header promised; Unsupported for a number that is no
+// codec.
 Result<Buffer> decode_payload(std::uint8_t codec, Buffer stored, std::size_t logical_size_bytes);
 
 }  // namespace predastore::segment

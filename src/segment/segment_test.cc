@@ -2,7 +2,6 @@
 
 #include "model/limits.h"
 #include "segment/checksum.h"
-#include "segment/codec.h"
 #include "segment/geometry.h"
 #include "segment/record.h"
 
@@ -57,12 +56,6 @@ TEST(Record, any_flipped_bit_is_noticed) {
 }
 
 TEST(Record, crc_is_the_gzip_one) { EXPECT_EQ(crc32(as_bytes("123456789")), 0xCBF43926U); }
-
-TEST(Codec, raw_only_and_of_the_right_length) {
-  EXPECT_EQ(decode_payload(0, Buffer::copy_of("abc"), 3).value().text(), "abc");
-  EXPECT_EQ(decode_payload(0, Buffer::copy_of("abc"), 4).error().code, ErrorCode::Corruption);
-  EXPECT_EQ(decode_payload(1, Buffer::copy_of("abc"), 3).error().code, ErrorCode::Unsupported);
-}
 
 void check_geometry(std::uint64_t size, std::uint8_t k) {
   const RsConfig rs{.data_shards = k, .parity_shards = 2};

@@ -36,8 +36,8 @@ Task<Result<void>> CompactionOutput::create() {
       .write = true, .create = true, .exclusive = true, .direct = options_->direct_io};
   PREDA_CO_TRY(file_, co_await env_.files.open(path_, mode));
   PREDA_CO_CHECK(co_await env_.files.sync_directory(options_->directory + "/shards"));
-  const std::string header = encode_file_header({options_->cluster, options_->node, options_->drive,
-                                                 id_, options_->shard_file_size_bytes});
+  const std::string header = encode_file_header(
+      {options_->cluster, options_->node, options_->drive, id_, options_->shard_file_size_bytes});
   std::memcpy(room(header.size()).data(), header.data(), header.size());
   buffered_ = header.size();
   co_return Result<void>{};

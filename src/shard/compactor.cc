@@ -100,9 +100,9 @@ std::vector<ShardFileId> Compactor::pick() const {
   const FileUsage& usage = writer_->usage();
   const double garbage = static_cast<double>(writer_->used_bytes()) -
                          static_cast<double>(std::min(usage.live_bytes(), writer_->used_bytes()));
-  const bool is_wasteful = garbage > options_->compaction_garbage_share *
-                                         static_cast<double>(writer_->used_bytes()) &&
-                           garbage > 2.0 * static_cast<double>(options_->shard_file_size_bytes);
+  const bool is_wasteful =
+      garbage > options_->compaction_garbage_share * static_cast<double>(writer_->used_bytes()) &&
+      garbage > 2.0 * static_cast<double>(options_->shard_file_size_bytes);
   // A file without anything live goes at once: it costs no copy.
   const double share_min = is_wasteful || is_pressed() ? kGarbageShareMin : 1.0;
   std::vector<ShardFileId> picked;
@@ -174,9 +174,8 @@ Result<bool> Compactor::is_tombstone_needed(const RecordHeader& record,
   PREDA_TRY(const auto value, index_->get(kDeadFamily, encode_shard_key(record.key)));
   if (!value) return false;
   PREDA_TRY(const auto files, decode_dead(*value));
-  return std::ranges::any_of(files, [&](ShardFileId id) {
-    return id != record.file_id && situation.files.contains(id);
-  });
+  return std::ranges::any_of(
+      files, [&](ShardFileId id) { return id != record.file_id && situation.files.contains(id); });
 }
 
 Result<bool> Compactor::is_live(const RecordHeader& record) const {
@@ -285,8 +284,8 @@ Task<Result<CompactionOutput*>> Compactor::output_for(Round& round, RecordHeader
 
 Task<void> Compactor::pace(std::uint64_t size_bytes) {
   if (options_->compaction_bytes_per_second == 0 || is_pressed()) co_return;
-  const double seconds = static_cast<double>(size_bytes) /
-                         static_cast<double>(options_->compaction_bytes_per_second);
+  const double seconds =
+      static_cast<double>(size_bytes) / static_cast<double>(options_->compaction_bytes_per_second);
   const auto pause = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
   const Instant until = env_.clock.now() + pause;
   while (!stopping_ && env_.clock.now() < until) (void)co_await wake_.wait_until(until);

@@ -1,5 +1,5 @@
-// Compaction gives space back, loses nothing that lives and raises nothing that is dead, wherever it
-// is cut off.
+// Compaction gives space back, loses nothing that lives and raises nothing that is dead, wherever
+// it is cut off.
 #include <map>
 
 #include "shard/crash_workload.h"
@@ -122,7 +122,7 @@ TEST(ShardCompaction, tombstones_go_when_nothing_older_is_left_and_not_before) {
   for (std::uint32_t i = 0; i < 40; ++i)
     ASSERT_TRUE(machine.run(put_one_of_size(machine, 1000, ++write_id, 30000)));
   while (compact_all(machine) > 0) machine.clock.advance(700s);  // what was held back, too
-  EXPECT_LE(machine.index.live.size(), 3 * 11U + 2);  // no notes of dead records pile up
+  EXPECT_LE(machine.index.live.size(), 3 * 11U + 2);             // no notes of dead records pile up
   EXPECT_LT(machine.store->status().used_bytes,
             machine.store->status().live_bytes + 4 * kFileBytes);
 }
@@ -197,8 +197,8 @@ TEST(ShardCompaction, churn_of_20_times_a_small_drive_stays_within_the_bound) {
     machine.settle();
     const DriveStatus status = machine.store->status();
     if (status.live_bytes > 8'000'000) {
-      worst = std::max(worst, static_cast<double>(status.used_bytes) /
-                                  static_cast<double>(status.live_bytes));
+      worst = std::max(
+          worst, static_cast<double>(status.used_bytes) / static_cast<double>(status.live_bytes));
     }
   }
   EXPECT_LT(worst, 1.5);
