@@ -166,9 +166,9 @@ Result<void> WireBodyReader::account(Instant before, std::size_t count) {
   waited_ += clock_.now() - before;
   waited_bytes_ += count;
   if (waited_ < timeouts_.idle) return {};
-  const auto seconds =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(waited_).count());
-  if (waited_bytes_ < timeouts_.rate_min_bytes_per_s * seconds)
+  const auto milliseconds = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(waited_).count());
+  if (waited_bytes_ * 1000 < timeouts_.rate_min_bytes_per_s * milliseconds)
     return make_error(ErrorCode::TimedOut, "the body comes too slowly");
   waited_ = {};
   waited_bytes_ = 0;

@@ -114,9 +114,8 @@ Task<Result<void>> PeerLink::write_queued() {
   if (stream_ == nullptr) {
     const Instant open_by = env_.clock.now() + options_.timeout;
     BufferChain nothing;
-    PREDA_CO_TRY(auto opened,
-                 co_await client_.begin(options_.peer, rpc::MessageType::raft, std::move(nothing),
-                                        open_by, net::Lane::raft));
+    PREDA_CO_TRY(auto opened, co_await client_.begin(options_.peer, rpc::MessageType::raft,
+                                                     std::move(nothing), open_by, net::Lane::raft));
     stream_ = std::move(opened);
     if (is_stopping_) co_return make_error(ErrorCode::Cancelled);
   }

@@ -26,10 +26,9 @@ Result<void> check_stored(const VoterParts& parts, std::uint64_t applied_index) 
   const TermLog& log = parts.log->terms();
   const std::string& directory = parts.options.directory;
   if (log.last_index() < applied_index)
-    return make_error(ErrorCode::Corruption, directory + ": the log ends at " +
-                                                 std::to_string(log.last_index()) +
-                                                 ", before what was applied, " +
-                                                 std::to_string(applied_index));
+    return make_error(ErrorCode::Corruption,
+                      directory + ": the log ends at " + std::to_string(log.last_index()) +
+                          ", before what was applied, " + std::to_string(applied_index));
   if (log.base_index() > applied_index)
     return make_error(ErrorCode::Corruption, directory + ": the log begins after what was applied");
   if (log.last_term() > parts.vote->state().term)

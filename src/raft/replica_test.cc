@@ -15,9 +15,7 @@ using raft::testing::TestCluster;
 
 constexpr NodeId kFirst{1};
 
-NodeId other_than(NodeId id, std::size_t which = 0) {
-  return NodeId{(id.value() + which) % 3 + 1};
-}
+NodeId other_than(NodeId id, std::size_t which = 0) { return NodeId{(id.value() + which) % 3 + 1}; }
 
 TEST(Replica, one_voter_commits_what_it_has_stored) {
   TestCluster cluster(1);
@@ -136,7 +134,8 @@ TEST(Replica, proposals_that_wait_share_a_disk_write) {
     };
   }
   std::vector<TestCluster::Answer<std::string>> answers;
-  for (int i = 0; i < 1000; ++i) answers.push_back(cluster.begin_propose(leader, std::to_string(i)));
+  for (int i = 0; i < 1000; ++i)
+    answers.push_back(cluster.begin_propose(leader, std::to_string(i)));
   ASSERT_TRUE(cluster.world.run_until(
       [&] { return std::ranges::all_of(answers, [](auto& a) { return a->has_value(); }); }, 10s));
   for (auto& answer : answers) ASSERT_TRUE((*answer)->has_value());
@@ -216,7 +215,8 @@ TEST(Replica, large_commands_travel_in_several_messages) {
   const NodeId leader = cluster.await_leader();
   std::vector<TestCluster::Answer<std::string>> answers;
   for (int i = 0; i < 6; ++i)
-    answers.push_back(cluster.begin_propose(leader, std::string(3u << 20, static_cast<char>('a' + i))));
+    answers.push_back(
+        cluster.begin_propose(leader, std::string(3u << 20, static_cast<char>('a' + i))));
   ASSERT_TRUE(cluster.world.run_until(
       [&] { return std::ranges::all_of(answers, [](auto& a) { return a->has_value(); }); }, 60s));
   for (auto& answer : answers) EXPECT_TRUE((*answer)->has_value());
@@ -296,8 +296,7 @@ TEST(Replica, a_peer_that_accepts_and_never_reads_holds_nobody_up) {
   ASSERT_TRUE(cluster.start(NodeId{2}));
   const auto deaf = cluster.network->endpoint(NodeId{3});  // streams to it fill up
   const NodeId leader = cluster.await_leader();
-  for (int i = 0; i < 200; ++i)
-    ASSERT_TRUE(cluster.propose(leader, std::string(100000, 'x'), 2s));
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(cluster.propose(leader, std::string(100000, 'x'), 2s));
 }
 
 Task<Result<void>> send_raw(Environment env, rpc::Client& client, NodeId to, std::string bytes,

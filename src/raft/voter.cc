@@ -95,8 +95,8 @@ Task<void> Voter::stop() {
 void Voter::fail(Error error) {
   if (failure_.has_value()) return;
   if (!is_stopping_) {
-    telemetry::log_error("raft stopped after a failure", {{"node", options_.self.value()},
-                                                          {"error", error.to_string()}});
+    telemetry::log_error("raft stopped after a failure",
+                         {{"node", options_.self.value()}, {"error", error.to_string()}});
   }
   failure_ = std::move(error);
   is_stopping_ = true;
@@ -117,8 +117,8 @@ void Voter::resolve_all(ErrorCode unknown_code, const char* detail) {
   reads_.clear();
   for (auto& [peer, link] : links_) link->stop();
   for (const Inbound& inbound : inbound_) inbound.stream->reset();
-  for (Signal* signal : {&stopping_, &save_queued_, &apply_wanted_, &applied_changed_,
-                         &proposal_queued_, &idle_})
+  for (Signal* signal :
+       {&stopping_, &save_queued_, &apply_wanted_, &applied_changed_, &proposal_queued_, &idle_})
     signal->notify_all();
 }
 
@@ -192,11 +192,10 @@ void Voter::refuse_replaced(std::uint64_t first_index) {
 void Voter::note_role() {
   const ReplicaStatus now = status();
   if (now.role == noted_.role && now.term == noted_.term && now.leader == noted_.leader) return;
-  telemetry::log_info("raft changed its role",
-                      {{"node", options_.self.value()},
-                       {"role", name_of(now.role)},
-                       {"term", now.term},
-                       {"leader", now.leader.value_or(NodeId{}).value()}});
+  telemetry::log_info("raft changed its role", {{"node", options_.self.value()},
+                                                {"role", name_of(now.role)},
+                                                {"term", now.term},
+                                                {"leader", now.leader.value_or(NodeId{}).value()}});
   noted_ = now;
 }
 

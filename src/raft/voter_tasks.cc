@@ -162,8 +162,8 @@ Task<void> Voter::receive(rpc::Call call) {
     if (!message.has_value()) {
       if (message.error().code == ErrorCode::Corruption ||
           message.error().code == ErrorCode::Unsupported)
-        telemetry::log_warn("refused a raft message", {{"peer", peer.value()},
-                                                       {"error", message.error().to_string()}});
+        telemetry::log_warn("refused a raft message",
+                            {{"peer", peer.value()}, {"error", message.error().to_string()}});
       break;
     }
     // Nobody speaks for another.

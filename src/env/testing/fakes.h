@@ -175,10 +175,9 @@ class TestFile final : public File {
       co_await sleep_for(*disk_.clock, disk_.sync_time);
       if (disk_.is_crashed()) co_return make_error(ErrorCode::Io, "the machine is off");
       inode_->durable = content;
-      inode_->unsynced.erase(
-          inode_->unsynced.begin(),
-          inode_->unsynced.begin() +
-              static_cast<std::ptrdiff_t>(std::min(begun, inode_->unsynced.size())));
+      inode_->unsynced.erase(inode_->unsynced.begin(),
+                             inode_->unsynced.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                            begun, inode_->unsynced.size())));
       co_return Result<void>{};
     }
     inode_->durable = inode_->live;

@@ -87,8 +87,7 @@ class TestCluster {
     opened.directory = "/raft";
     opened.self = id;
     opened.voters = voters;
-    auto replica =
-        world.run(open_replica(env, opened, *node.server, *node.client, node.machine));
+    auto replica = world.run(open_replica(env, opened, *node.server, *node.client, node.machine));
     if (!replica.has_value()) {
       node.transport.reset();
       return replica.error();
