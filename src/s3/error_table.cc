@@ -1,5 +1,6 @@
 #include "s3/error_table.h"
 
+#include <algorithm>
 #include <array>
 
 namespace predastore::s3 {
@@ -46,6 +47,8 @@ constexpr auto kTable = std::to_array<S3CodeInfo>({
      "The AWS Access Key Id you provided does not exist in our records."},
     {InvalidArgument, "InvalidArgument", 400, "Invalid Argument"},
     {InvalidBucketName, "InvalidBucketName", 400, "The specified bucket is not valid."},
+    {InvalidChunkSizeError, "InvalidChunkSizeError", 403,
+     "Only the last chunk is allowed to have a size less than 8192 bytes"},
     {InvalidDigest, "InvalidDigest", 400, "The Content-MD5 you specified was invalid."},
     {InvalidLocationConstraint, "InvalidLocationConstraint", 400,
      "The specified location-constraint is not valid"},
@@ -157,13 +160,21 @@ const S3CodeInfo& info_of(S3Code code) { return kTable[static_cast<std::size_t>(
 
 std::span<const S3CodeInfo> all_codes() { return kTable; }
 
+std::optional<S3Code> code_named(std::string_view name) {
+  const auto at = std::ranges::find(kTable, name, &S3CodeInfo::name);
+  if (at == kTable.end()) return std::nullopt;
+  return at->code;
+}
+
 S3Error invalid_argument(std::string message, std::string_view name, std::string_view value) {
   return S3Error{InvalidArgument, std::move(message)}
       .with("ArgumentName", std::string(name))
       .with("ArgumentValue", std::string(value));
 }
 
-S3Error to_s3_error(const Error& error, ErrorContext context) {
+namespace {
+
+S3Error translated(const Error& error, ErrorContext context) {
   switch (error.code) {
     case ErrorCode::NotFound: return not_found(error, context);
     case ErrorCode::AlreadyExists:
@@ -186,6 +197,14 @@ S3Error to_s3_error(const Error& error, ErrorContext context) {
     case ErrorCode::Internal: return InternalError;
   }
   return InternalError;
+}
+
+}  // namespace
+
+S3Error to_s3_error(const Error& error, ErrorContext context) {
+  S3Error translation = translated(error, context);
+  translation.log_detail = error.to_string();
+  return translation;
 }
 
 }  // namespace predastore::s3

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -35,6 +37,7 @@ enum class S3Code : std::uint8_t {
   InvalidAccessKeyId,
   InvalidArgument,
   InvalidBucketName,
+  InvalidChunkSizeError,
   InvalidDigest,
   InvalidLocationConstraint,
   InvalidPart,
@@ -94,6 +97,7 @@ struct S3CodeInfo {
   std::string_view message;  // when the error brings none of its own
 };
 const S3CodeInfo& info_of(S3Code code);
+std::optional<S3Code> code_named(std::string_view name);
 std::span<const S3CodeInfo> all_codes();
 
 // One failed request: a code, a message of its own or that of the table, and the elements that AWS
@@ -102,6 +106,7 @@ struct S3Error {
   S3Code code = S3Code::InternalError;
   std::string message;
   std::vector<std::pair<std::string, std::string>> details;
+  std::string log_detail;  // what the inside said: for the log, never for the client
 
   S3Error() = default;
   S3Error(S3Code c) : code(c) {}  // NOLINT: a code alone is an error
@@ -128,6 +133,12 @@ enum class ErrorContext : std::uint8_t { other, create_bucket, delete_bucket, wr
 // An error of the metadata or the object store as S3 has it. NotFound says in its detail what was
 // missing ("bucket", "key", "upload", "part").
 S3Error to_s3_error(const Error& error, ErrorContext context = ErrorContext::other);
+
+template <class T>
+class S3Result;
+// The same for what a call returned.
+template <class T>
+S3Result<T> as_s3(Result<T> result, ErrorContext context = ErrorContext::other);
 
 // A value or an S3Error; the members are those of Result, so that PREDA_TRY and its kin work.
 template <class T>
@@ -204,5 +215,15 @@ class [[nodiscard]] S3Result<void> {
  private:
   std::variant<std::monostate, S3Error> state_;
 };
+
+template <class T>
+S3Result<T> as_s3(Result<T> result, ErrorContext context) {
+  if (!result) return to_s3_error(result.error(), context);
+  if constexpr (std::is_void_v<T>) {
+    return {};
+  } else {
+    return *std::move(result);
+  }
+}
 
 }  // namespace predastore::s3

@@ -38,25 +38,6 @@ bool is_unreserved(char c) {
          c == '_' || c == '.' || c == '~';
 }
 
-// The bytes of the sequence that begins with `first`, and the bounds of its second byte.
-struct Utf8Lead {
-  std::size_t size = 0;  // 0: no sequence begins so
-  unsigned char second_min = 0x80;
-  unsigned char second_max = 0xbf;
-};
-Utf8Lead utf8_lead(unsigned char first) {
-  if (first < 0x80) return {1};
-  if (first < 0xc2) return {0};
-  if (first < 0xe0) return {2};
-  if (first == 0xe0) return {3, 0xa0, 0xbf};
-  if (first == 0xed) return {3, 0x80, 0x9f};
-  if (first < 0xf0) return {3};
-  if (first == 0xf0) return {4, 0x90, 0xbf};
-  if (first < 0xf4) return {4};
-  if (first == 0xf4) return {4, 0x80, 0x8f};
-  return {0};
-}
-
 }  // namespace
 
 std::optional<std::string> decode_path(std::string_view raw) { return decode(raw, false); }
@@ -77,22 +58,6 @@ std::string encode_uri(std::string_view bytes, bool keep_slash) {
     out.push_back(kDigits[byte & 15]);
   }
   return out;
-}
-
-bool is_utf8(std::string_view bytes) {
-  std::size_t i = 0;
-  while (i < bytes.size()) {
-    const Utf8Lead lead = utf8_lead(static_cast<unsigned char>(bytes[i]));
-    if (lead.size == 0 || bytes.size() - i < lead.size) return false;
-    for (std::size_t k = 1; k < lead.size; ++k) {
-      const auto byte = static_cast<unsigned char>(bytes[i + k]);
-      const unsigned char low = k == 1 ? lead.second_min : 0x80;
-      const unsigned char high = k == 1 ? lead.second_max : 0xbf;
-      if (byte < low || byte > high) return false;
-    }
-    i += lead.size;
-  }
-  return true;
 }
 
 S3Result<Query> Query::parse(std::string_view raw) {

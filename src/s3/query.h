@@ -18,9 +18,6 @@ std::optional<std::string> decode_query(std::string_view raw);  // '+' is a spac
 // upper case; '/' is kept on request.
 std::string encode_uri(std::string_view bytes, bool keep_slash);
 
-// Whether the bytes are UTF-8 by RFC 3629: no overlong forms, no surrogates, at most U+10FFFF.
-bool is_utf8(std::string_view bytes);
-
 // The query of a request, decoded, in the order of the wire. A name that occurs twice is refused
 // when the query is parsed: two readers of one request must not see different values.
 class Query {
