@@ -90,7 +90,7 @@ Task<void> Repairer::run_garbage() {
 // ---- what reads met
 
 void Repairer::report_damage(const ShardKey& key) {
-  if (reports_.size() < kReportsMax) reports_.insert(key);   // scrub finds what does not fit
+  if (reports_.size() < kReportsMax) reports_.insert(key);  // scrub finds what does not fit
   reported_.notify_all();
 }
 
@@ -100,7 +100,7 @@ Task<void> Repairer::run_reports() {
       co_await reported_.wait();
       continue;
     }
-    co_await wait(options_.interval);   // a damaged shard is met many times in a row
+    co_await wait(options_.interval);  // a damaged shard is met many times in a row
     const std::vector<ShardKey> batch(reports_.begin(), reports_.end());
     const auto told = co_await meta_.report_damage(batch, env_.clock.now() + options_.call_timeout);
     if (!told) continue;
@@ -112,12 +112,11 @@ Task<void> Repairer::run_reports() {
 // ---- repair
 
 Task<Result<std::size_t>> Repairer::repair_once() {
-  PREDA_CO_TRY(std::vector<meta::RepairItem> items,
-               co_await meta_.repair_queue(options_.batch_max,
-                                           env_.clock.now() + options_.call_timeout));
-  std::ranges::stable_sort(items, {}, [](const meta::RepairItem& item) {
-    return redundancy_left(item.layout);
-  });
+  PREDA_CO_TRY(
+      std::vector<meta::RepairItem> items,
+      co_await meta_.repair_queue(options_.batch_max, env_.clock.now() + options_.call_timeout));
+  std::ranges::stable_sort(
+      items, {}, [](const meta::RepairItem& item) { return redundancy_left(item.layout); });
   std::map<Outcome, std::size_t> outcomes;
   TaskGroup tasks{env_.executor, env_.clock};
   for (meta::RepairItem& item : items) {
@@ -186,8 +185,8 @@ Task<Result<Repairer::Outcome>> Repairer::repair_chunk(ChunkLayout layout) {
 Task<bool> Repairer::is_reachable(const ChunkLayout& layout, ShardRole role) {
   const NodeId node = layout.places[role.value()].node;
   if (!chunks_.health().may_try(node, chunk::NodeUse::write)) co_return false;
-  const auto info = co_await shards_.stat(node, key_of(layout, role),
-                                          env_.clock.now() + kReachTimeout);
+  const auto info =
+      co_await shards_.stat(node, key_of(layout, role), env_.clock.now() + kReachTimeout);
   const bool is_up = info || !is_away(info.error());
   if (is_up) {
     chunks_.health().succeeded(node, chunk::NodeUse::write);

@@ -16,12 +16,12 @@
 namespace predastore::repair {
 
 struct RepairOptions {
-  Duration interval = 1s;              // between looks at a queue that had nothing to do
+  Duration interval = 1s;  // between looks at a queue that had nothing to do
   Duration garbage_interval = 5s;
-  std::uint32_t batch_max = 1000;      // chunks of one look
-  std::size_t at_once = 2;             // chunks that are rebuilt at the same time
-  std::uint64_t bytes_per_second = 256u << 20;   // of chunks; 0: without a limit
-  Duration chunk_timeout = 120s;       // for one chunk
+  std::uint32_t batch_max = 1000;               // chunks of one look
+  std::size_t at_once = 2;                      // chunks that are rebuilt at the same time
+  std::uint64_t bytes_per_second = 256u << 20;  // of chunks; 0: without a limit
+  Duration chunk_timeout = 120s;                // for one chunk
   Duration call_timeout = 10s;
 };
 
@@ -39,8 +39,9 @@ struct RepairStatus {
 // layout is changed by comparison, a removal names a generation.
 //
 // Order of writes of a repair: the new shards are durable, then the layout is swapped to the next
-// generation. A crash between leaves the old layout right; the new shards are orphans, or where they
-// replaced a shard of their node, are found by the next repair to be of another try and done anew.
+// generation. A crash between leaves the old layout right; the new shards are orphans, or where
+// they replaced a shard of their node, are found by the next repair to be of another try and done
+// anew.
 class Repairer {
  public:
   // Everything given by reference outlives this.
@@ -48,12 +49,12 @@ class Repairer {
            chunk::ChunkService& chunks, shard::ShardService& shards,
            std::function<bool()> is_active);
 
-  Task<void> run();   // until stop()
+  Task<void> run();  // until stop()
   void stop();
 
   // One look at each queue, whoever is active; for tests and commands.
-  Task<Result<std::size_t>> repair_once();    // chunks that were repaired
-  Task<Result<std::size_t>> collect_once();   // garbage items that are done
+  Task<Result<std::size_t>> repair_once();   // chunks that were repaired
+  Task<Result<std::size_t>> collect_once();  // garbage items that are done
 
   // A shard that proved damaged in a read: into the repair queue, soon, deduplicated. On the loop.
   void report_damage(const ShardKey& key);
@@ -65,7 +66,7 @@ class Repairer {
   struct Examination {
     std::vector<chunk::RebuildTarget> targets;
     Incarnation incarnation;
-    bool is_complete = true;   // every node answered
+    bool is_complete = true;  // every node answered
   };
 
   Task<void> run_repairs();

@@ -35,7 +35,7 @@ TEST(Codec, text_comes_back_and_is_smaller) {
       const Buffer logical = Buffer::take(text_of(size));
       const EncodedPayload encoded = encode_payload(codec, logical);
       if (codec == Codec::raw || encoded.codec == Codec::raw) {
-        EXPECT_EQ(encoded.stored.data(), logical.data());   // not even copied
+        EXPECT_EQ(encoded.stored.data(), logical.data());  // not even copied
       } else {
         EXPECT_EQ(encoded.codec, codec);
         EXPECT_LE(encoded.stored.size(), size - size / 16);
@@ -54,7 +54,8 @@ TEST(Codec, text_comes_back_and_is_smaller) {
 
 TEST(Codec, what_does_not_shrink_by_a_sixteenth_is_stored_raw) {
   for (const Codec codec : kCodecs) {
-    for (const std::size_t size : {std::size_t{1}, std::size_t{15}, std::size_t{1000}, kSegmentSizeBytes}) {
+    for (const std::size_t size :
+         {std::size_t{1}, std::size_t{15}, std::size_t{1000}, kSegmentSizeBytes}) {
       const Buffer logical = Buffer::take(noise_of(size));
       const EncodedPayload encoded = encode_payload(codec, logical);
       EXPECT_EQ(encoded.codec, Codec::raw) << name_of(codec) << " " << size;

@@ -34,6 +34,7 @@ struct DiskFaults {
   double sync_error = 0;         // and what was to be synced is lost, as Linux does it
   double bit_flip = 0;           // of a read: what is at rest changes
   double misdirected_write = 0;  // 4 KiB-aligned, elsewhere in the same file
+  double lying_sync = 0;         // says it is done, and nothing is: what no promise survives
   double slow = 0;               // an operation takes slow_delay
   Duration slow_delay = 500ms;
   // Only these files are damaged (bit_flip, misdirected_write); empty: all.

@@ -144,6 +144,7 @@ Task<Result<void>> SimFile::sync(Shared state) {
     if (change->is_complete) covered.push_back(change);
   }
   PREDA_CO_CHECK(co_await finish(state));
+  if (disk.random_.chance(disk.faults.lying_sync)) co_return Result<void>{};
   const bool failed = disk.random_.chance(disk.faults.sync_error);
   SimDisk::Inode& inode = *state->inode;
   for (const auto& change : covered) {
