@@ -1,0 +1,403 @@
+#pragma once
+
+// What every Transport promises, as tests. An implementation instantiates TransportContract with a
+// maker of its worlds (see transport_contract_test.cc).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "digest/hash.h"
+#include "env/environment.h"
+#include "env/sync.h"
+#include "net/transport.h"
+
+namespace predastore::net::testing {
+
+// Nodes 1, 2 and 3, which know each other's addresses.
+class TransportWorld {
+ public:
+  virtual ~TransportWorld() = default;
+  virtual Environment env() = 0;
+  virtual void run(Task<void> task) = 0;  // until it is done
+  virtual Transport& at(NodeId node) = 0;
+  virtual void gone(NodeId node) = 0;  // its endpoint is destroyed without a word
+  virtual void back(NodeId node) = 0;  // a new one at the same place
+  // What may be on its way in one stream whose reader does not read.
+  virtual std::size_t in_flight_max_bytes() const = 0;
+};
+
+inline constexpr NodeId kAnna{1};
+inline constexpr NodeId kBert{2};
+inline constexpr NodeId kCleo{3};
+
+inline Buffer pattern(std::size_t size_bytes, std::uint32_t seed) {
+  MutableBuffer bytes{size_bytes};
+  std::uint32_t value = seed * 2654435761U + 1;
+  for (std::size_t i = 0; i < size_bytes; ++i) {
+    value = value * 1664525U + 1013904223U;
+    bytes.data()[i] = static_cast<std::byte>(value >> 24);
+  }
+  return std::move(bytes).freeze();
+}
+
+inline bool is_same(const BufferChain& got, const Buffer& wanted) {
+  const Buffer flat = got.flatten();
+  return flat.text() == wanted.text();
+}
+
+// One test's world and what the tests have in common. Coroutines are given it by reference: it
+// outlives them.
+class ContractCase {
+ public:
+  explicit ContractCase(std::unique_ptr<TransportWorld> made)
+      : world(std::move(made)), tasks(world->env().executor, world->env().clock) {}
+
+  std::unique_ptr<TransportWorld> world;
+  TaskGroup tasks;
+
+  Transport& anna() { return world->at(kAnna); }
+  Transport& bert() { return world->at(kBert); }
+  Clock& clock() { return world->env().clock; }
+  Instant in(Duration duration) { return clock().now() + duration; }
+  Instant soon() { return in(60s); }
+  void serve_echo(NodeId node) { tasks.spawn(echo_streams(*this, node)); }
+
+  static Task<void> stop_all(ContractCase& self) {
+    for (const NodeId node : {kAnna, kBert, kCleo}) co_await self.world->at(node).stop();
+    (void)co_await self.tasks.join();
+  }
+
+  // Reads to the clean end.
+  static Task<Result<BufferChain>> read_all(Stream& stream, Instant deadline) {
+    BufferChain all;
+    for (;;) {
+      PREDA_CO_TRY(Buffer piece, co_await stream.read(256 * 1024, deadline));
+      if (piece.empty()) co_return std::move(all);
+      all.append(std::move(piece));
+    }
+  }
+  static Task<void> echo_streams(ContractCase& self, NodeId node) {
+    Transport& transport = self.world->at(node);
+    for (;;) {
+      auto stream = co_await transport.accept();
+      if (!stream) co_return;
+      self.tasks.spawn(echo(std::move(*stream), self.soon()));
+    }
+  }
+  static Task<void> echo(std::unique_ptr<Stream> stream, Instant deadline) {
+    auto all = co_await read_all(*stream, deadline);
+    if (!all) co_return;
+    auto written = co_await stream->write(std::move(*all), deadline);
+    if (written) (void)co_await stream->finish();
+  }
+  static Task<Result<BufferChain>> ask(Transport& from, NodeId to, Buffer bytes, Lane lane,
+                                       Instant deadline) {
+    PREDA_CO_TRY(auto stream, co_await from.open(to, lane, deadline));
+    BufferChain chain{std::move(bytes)};
+    PREDA_CO_CHECK(co_await stream->write(std::move(chain), deadline));
+    PREDA_CO_CHECK(co_await stream->finish());
+    co_return co_await read_all(*stream, deadline);
+  }
+  // Asks until it is answered or the deadline has passed: the peer is known to have been away.
+  static Task<Result<BufferChain>> ask_patiently(ContractCase& self, Transport& from, NodeId to,
+                                                 Buffer bytes) {
+    const Instant deadline = self.soon();
+    for (;;) {
+      auto answer = co_await ask(from, to, bytes, Lane::data, deadline);
+      if (answer || self.clock().now() >= deadline) co_return std::move(answer);
+      co_await sleep_for(self.clock(), 50ms);
+    }
+  }
+  struct Pair {
+    std::unique_ptr<Stream> opened;
+    std::unique_ptr<Stream> accepted;
+  };
+  // A stream from Anna to Bert, both ends, with its first byte already read.
+  static Task<Result<Pair>> connect(ContractCase& self, Lane lane = Lane::data) {
+    Pair pair;
+    const Instant deadline = self.soon();
+    PREDA_CO_TRY(pair.opened, co_await self.anna().open(kBert, lane, deadline));
+    PREDA_CO_CHECK(co_await write(*pair.opened, "!", deadline));
+    PREDA_CO_TRY(pair.accepted, co_await self.bert().accept());
+    PREDA_CO_TRY(Buffer first, co_await pair.accepted->read(1, deadline));
+    if (first.text() != "!") co_return make_error(ErrorCode::Corruption, "another byte");
+    co_return std::move(pair);
+  }
+  static Task<Result<void>> write(Stream& stream, std::string text, Instant deadline) {
+    BufferChain chain{Buffer::take(std::move(text))};
+    co_return co_await stream.write(std::move(chain), deadline);
+  }
+  // Writes 64 KiB pieces until one is not accepted in time; how much was.
+  static Task<std::size_t> fill(Stream& stream, std::size_t limit_bytes, Instant deadline) {
+    const Buffer piece = pattern(64 * 1024, 1);
+    std::size_t accepted_bytes = 0;
+    while (accepted_bytes < limit_bytes) {
+      BufferChain chain{piece};
+      auto written = co_await stream.write(std::move(chain), deadline);
+      if (!written) break;
+      accepted_bytes += piece.size();
+    }
+    co_return accepted_bytes;
+  }
+};
+
+class TransportContract
+    : public ::testing::TestWithParam<std::function<std::unique_ptr<TransportWorld>()>> {
+ protected:
+  void SetUp() override { case_ = std::make_unique<ContractCase>(GetParam()()); }
+  void TearDown() override { case_->world->run(ContractCase::stop_all(*case_)); }
+  std::unique_ptr<ContractCase> case_;
+};
+
+#define PREDA_CONTRACT(name)                                                      \
+  inline Task<void> contract_##name(ContractCase& self);                          \
+  TEST_P(TransportContract, name) { case_->world->run(contract_##name(*case_)); } \
+  inline Task<void> contract_##name([[maybe_unused]] ContractCase& self)
+#define PREDA_HAS(result)                              \
+  EXPECT_TRUE(result) << (result).error().to_string(); \
+  if (!(result)) co_return
+#define PREDA_FAILS(result, expected) \
+  EXPECT_FALSE(result);               \
+  if (result) co_return;              \
+  EXPECT_EQ(result.error().code, expected) << result.error().to_string()
+
+PREDA_CONTRACT(bytes_come_back_with_a_clean_end) {
+  self.serve_echo(kBert);
+  for (const std::size_t size : {0U, 1U, 1000U, 65536U, 300000U}) {
+    const Buffer bytes = pattern(size, 7);
+    auto answer = co_await ContractCase::ask(self.anna(), kBert, bytes, Lane::data, self.soon());
+    PREDA_HAS(answer);
+    EXPECT_TRUE(is_same(*answer, bytes)) << size;
+  }
+}
+
+PREDA_CONTRACT(many_streams_at_once_keep_their_bytes) {
+  self.serve_echo(kBert);
+  self.serve_echo(kAnna);
+  auto one = [](ContractCase& s, NodeId from, NodeId to, std::uint32_t i) -> Task<void> {
+    const Buffer bytes = pattern(1000 + i * 97, i);
+    auto answer = co_await ContractCase::ask(s.world->at(from), to, bytes, Lane::data, s.soon());
+    PREDA_HAS(answer);
+    EXPECT_TRUE(is_same(*answer, bytes)) << i;
+  };
+  TaskGroup all{self.world->env().executor, self.clock()};
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    all.spawn(one(self, kAnna, kBert, i));
+    all.spawn(one(self, kBert, kAnna, 1000 + i));
+  }
+  (void)co_await all.join();
+}
+
+PREDA_CONTRACT(a_large_transfer_arrives_whole) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  constexpr std::size_t kPieces = 400;
+  auto send = [](std::unique_ptr<Stream> stream, Instant deadline) -> Task<void> {
+    for (std::uint32_t i = 0; i < kPieces; ++i) {
+      BufferChain chain{pattern(256 * 1024, i)};
+      auto written = co_await stream->write(std::move(chain), deadline);
+      PREDA_HAS(written);
+    }
+    (void)co_await stream->finish();
+    auto answer = co_await stream->read(10, deadline);
+    PREDA_HAS(answer);
+    EXPECT_EQ(answer->text(), "thanks");
+  };
+  digest::Sha256 sent;
+  for (std::uint32_t i = 0; i < kPieces; ++i) sent.update(pattern(256 * 1024, i));
+  self.tasks.spawn(send(std::move(pair->opened), self.soon()));
+  digest::Sha256 received;
+  std::size_t size_bytes = 0;
+  for (;;) {
+    auto piece = co_await pair->accepted->read(1024 * 1024, self.soon());
+    PREDA_HAS(piece);
+    if (piece->empty()) break;
+    size_bytes += piece->size();
+    received.update(*piece);
+  }
+  EXPECT_EQ(size_bytes, kPieces * 256 * 1024);
+  EXPECT_EQ(received.finish(), sent.finish());
+  (void)co_await ContractCase::write(*pair->accepted, "thanks", self.soon());
+  (void)co_await pair->accepted->finish();
+}
+
+PREDA_CONTRACT(one_direction_may_end_long_before_the_other) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  auto finished = co_await pair->opened->finish();
+  PREDA_HAS(finished);
+  auto end = co_await pair->accepted->read(1, self.soon());
+  PREDA_HAS(end);
+  EXPECT_TRUE(end->empty());
+  for (int i = 0; i < 5; ++i) {
+    auto written = co_await ContractCase::write(*pair->accepted, "more", self.soon());
+    PREDA_HAS(written);
+    auto read = co_await pair->opened->read(4, self.soon());
+    PREDA_HAS(read);
+    EXPECT_EQ(read->text(), "more");
+  }
+}
+
+PREDA_CONTRACT(what_was_finished_arrives_though_its_stream_is_destroyed_at_once) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  const Buffer bytes = pattern(200 * 1024, 3);
+  BufferChain chain{bytes};
+  auto written = co_await pair->opened->write(std::move(chain), self.soon());
+  PREDA_HAS(written);
+  (void)co_await pair->opened->finish();
+  pair->opened.reset();
+  auto all = co_await ContractCase::read_all(*pair->accepted, self.soon());
+  PREDA_HAS(all);
+  EXPECT_TRUE(is_same(*all, bytes));
+}
+
+PREDA_CONTRACT(a_stream_destroyed_without_an_end_is_broken_for_the_peer) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  pair->opened.reset();
+  auto read = co_await pair->accepted->read(1, self.soon());
+  PREDA_FAILS(read, ErrorCode::Unavailable);
+}
+
+PREDA_CONTRACT(a_writer_learns_that_its_bytes_are_not_wanted) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  (void)co_await pair->accepted->finish();
+  auto give_up = [](ContractCase& s, std::unique_ptr<Stream> stream) -> Task<void> {
+    co_await sleep_for(s.clock(), 100ms);
+    stream.reset();
+  };
+  self.tasks.spawn(give_up(self, std::move(pair->accepted)));
+  const Instant deadline = self.soon();
+  Result<void> written;
+  while (written) {
+    BufferChain chain{pattern(64 * 1024, 1)};
+    written = co_await pair->opened->write(std::move(chain), deadline);
+  }
+  PREDA_FAILS(written, ErrorCode::Unavailable);
+}
+
+PREDA_CONTRACT(a_reset_ends_what_is_pending_on_both_sides) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  auto read_on = [](Stream& stream, ErrorCode expected, Instant deadline) -> Task<void> {
+    auto read = co_await stream.read(1, deadline);
+    PREDA_FAILS(read, expected);
+  };
+  TaskGroup readers{self.world->env().executor, self.clock()};
+  readers.spawn(read_on(*pair->opened, ErrorCode::Cancelled, self.soon()));
+  co_await sleep_for(self.clock(), 10ms);
+  pair->opened->reset();
+  (void)co_await readers.join();
+  auto write = co_await ContractCase::write(*pair->opened, "late", self.soon());
+  PREDA_FAILS(write, ErrorCode::Cancelled);
+  auto read = co_await pair->accepted->read(1, self.soon());
+  EXPECT_FALSE(read);
+}
+
+PREDA_CONTRACT(a_read_without_bytes_times_out) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  auto read = co_await pair->accepted->read(1, self.in(30ms));
+  PREDA_FAILS(read, ErrorCode::TimedOut);
+}
+
+PREDA_CONTRACT(a_writer_waits_for_a_slow_reader_and_holds_a_bounded_amount) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  const std::size_t accepted =
+      co_await ContractCase::fill(*pair->opened, 1024 * 1024 * 1024, self.in(500ms));
+  EXPECT_GT(accepted, 0U);
+  EXPECT_LE(accepted, self.world->in_flight_max_bytes());
+  // Others go on beside it.
+  auto other = co_await ContractCase::connect(self);
+  PREDA_HAS(other);
+  // And what is read makes room again.
+  std::size_t read_bytes = 0;
+  while (read_bytes < accepted) {
+    auto piece = co_await pair->accepted->read(64 * 1024, self.soon());
+    PREDA_HAS(piece);
+    read_bytes += piece->size();
+  }
+  auto written = co_await ContractCase::write(*other->opened, "go on", self.soon());
+  PREDA_HAS(written);
+}
+
+PREDA_CONTRACT(bytes_that_nobody_reads_do_not_use_up_the_windows) {
+  for (int i = 0; i < 40; ++i) {
+    auto pair = co_await ContractCase::connect(self);
+    PREDA_HAS(pair);
+    (void)co_await ContractCase::fill(*pair->opened, 512 * 1024, self.soon());
+    if (i % 3 == 0) pair->accepted->reset();
+    if (i % 3 == 1) pair->accepted.reset();
+    if (i % 3 == 2) pair->opened->reset();
+  }
+  self.serve_echo(kBert);
+  const Buffer bytes = pattern(900 * 1024, 3);
+  auto answer = co_await ContractCase::ask(self.anna(), kBert, bytes, Lane::data, self.soon());
+  PREDA_HAS(answer);
+  EXPECT_TRUE(is_same(*answer, bytes));
+}
+
+PREDA_CONTRACT(peer_and_lane_are_told_on_both_ends) {
+  for (const Lane lane : {Lane::data, Lane::raft}) {
+    auto pair = co_await ContractCase::connect(self, lane);
+    PREDA_HAS(pair);
+    EXPECT_EQ(pair->opened->peer(), kBert);
+    EXPECT_EQ(pair->accepted->peer(), kAnna);
+    EXPECT_EQ(pair->opened->lane(), lane);
+    EXPECT_EQ(pair->accepted->lane(), lane);
+  }
+}
+
+PREDA_CONTRACT(a_peer_that_goes_breaks_its_streams_and_comes_back) {
+  self.serve_echo(kBert);
+  auto stream = co_await self.anna().open(kBert, Lane::data, self.soon());
+  PREDA_HAS(stream);
+  auto written = co_await ContractCase::write(**stream, "hello", self.soon());
+  PREDA_HAS(written);
+  self.world->gone(kBert);
+  auto read = co_await (*stream)->read(1, self.soon());
+  PREDA_FAILS(read, ErrorCode::Unavailable);
+  auto refused = co_await self.anna().open(kBert, Lane::data, self.soon());
+  PREDA_FAILS(refused, ErrorCode::Unavailable);
+  self.world->back(kBert);
+  self.serve_echo(kBert);
+  const Buffer bytes = pattern(100000, 9);
+  auto answer = co_await ContractCase::ask_patiently(self, self.anna(), kBert, bytes);
+  PREDA_HAS(answer);
+  EXPECT_TRUE(is_same(*answer, bytes));
+}
+
+PREDA_CONTRACT(a_peer_that_was_never_there_is_unavailable) {
+  self.world->gone(kCleo);
+  auto stream = co_await self.anna().open(kCleo, Lane::data, self.soon());
+  PREDA_FAILS(stream, ErrorCode::Unavailable);
+  auto again = co_await self.anna().open(kCleo, Lane::data, self.soon());
+  auto unknown = co_await self.anna().open(NodeId{99}, Lane::data, self.soon());
+  self.world->back(kCleo);
+  PREDA_FAILS(again, ErrorCode::Unavailable);
+  PREDA_FAILS(unknown, ErrorCode::Unavailable);
+}
+
+PREDA_CONTRACT(after_stop_nothing_is_accepted_or_opened) {
+  auto accept = [](ContractCase& s) -> Task<void> {
+    auto stream = co_await s.bert().accept();
+    PREDA_FAILS(stream, ErrorCode::Cancelled);
+  };
+  self.tasks.spawn(accept(self));
+  co_await sleep_for(self.clock(), 5ms);
+  co_await self.bert().stop();
+  auto later = co_await self.bert().accept();
+  PREDA_FAILS(later, ErrorCode::Cancelled);
+  auto opened = co_await self.bert().open(kAnna, Lane::data, self.soon());
+  PREDA_FAILS(opened, ErrorCode::Cancelled);
+}
+
+}  // namespace predastore::net::testing
