@@ -105,6 +105,7 @@ struct ListPartsPage {
 struct ObjectAndLayouts {
   ObjectRecord record;
   std::vector<ChunkLayout> layouts;  // asked for: those of chunks overlapping the range; in order
+  bool is_truncated = false;         // there were more than an answer holds: ask from there on
 };
 
 // What a writer needs before it starts: fetched from the leader's state, cached for a moment by the
@@ -115,16 +116,22 @@ struct WriteContext {
   WriteEpoch write_epoch;
 };
 
-// Chunks with missing roles, from the repair queue.
+// A chunk with missing or damaged roles, from the repair queue.
 struct RepairItem {
   ChunkLayout layout;
+  std::vector<ShardRole> damaged;  // reported; not known to be lost, and not missing in the layout
 };
+// Shards to delete: of each layout the stored, not missing places, by its generation. A large entry
+// comes in several items, one after the other is done.
 struct GarbageItem {
   std::uint64_t id = 0;
   std::vector<ChunkLayout> layouts;
   WriteEpoch since;
 };
-// Replaces a layout, comparing its generation; the new one has generation + 1.
+// Replaces a layout. `layout.generation` is the one that it was read with: it is compared, and what
+// is stored has the next. Shards rebuilt for the swap are stamped with that next generation. What
+// the chunk is (size, RS, checksum, placement hash) must be the same. A chunk without missing roles
+// leaves the repair queue; a copy left on a node that a role moved away from becomes garbage.
 struct SwapLayout {
   ChunkLayout layout;
   WriteEpoch write_epoch;
@@ -141,10 +148,12 @@ struct ClusterState {
 };
 
 // The metadata of the cluster. Every write returns after its command was committed by a majority
-// and applied; every read is linearizable. Errors of writes: Conflict (precondition), NotFound
-// (detail "bucket" or "upload" or "key" or "part"), AlreadyExists, InvalidArgument, StaleEpoch,
-// Unavailable (nothing happened, come again: SlowDown or no leader), TimedOut and Internal (outcome
-// unknown).
+// and applied; every read is linearizable. Errors of writes: Conflict (precondition, detail
+// "If-Match" or "If-None-Match"), NotFound (detail "bucket" or "upload" or "key" or "part"),
+// AlreadyExists, InvalidArgument (detail "part order" or "part too small" where it is the client's
+// list of parts), StaleEpoch (detail "write epoch" or "ring epoch"), Unavailable (nothing happened,
+// come again: SlowDown or no leader), TimedOut and Internal (outcome unknown). If-Match on a key
+// that is not there is NotFound "key". Used on one loop.
 class MetaService {
  public:
   virtual ~MetaService() = default;
@@ -175,8 +184,9 @@ class MetaService {
   virtual Task<Result<ListPartsPage>> list_parts(std::string bucket, std::string key,
                                                  std::string upload_id, std::uint32_t after_part,
                                                  std::uint32_t max_entries, Instant deadline) = 0;
-  virtual Task<Result<ObjectRecord>> complete_upload(CompleteUpload command,
-                                                     Instant deadline) = 0;  // idempotent
+  // Idempotent: the same request about an upload that was completed gets the same answer, which
+  // leaves the parts out.
+  virtual Task<Result<ObjectRecord>> complete_upload(CompleteUpload command, Instant deadline) = 0;
   virtual Task<Result<void>> abort_upload(std::string bucket, std::string key,
                                           std::string upload_id, Instant deadline) = 0;
   virtual Task<Result<ListUploadsPage>> list_uploads(ListUploadsQuery query, Instant deadline) = 0;
@@ -190,6 +200,11 @@ class MetaService {
       std::vector<ShardKey> shards, Instant deadline) = 0;  // into the repair queue, deduplicated
   virtual Task<Result<std::vector<RepairItem>>> repair_queue(std::uint32_t max_entries,
                                                              Instant deadline) = 0;
+  // The queue from behind a chunk key on (chunk_key() of the last item), so that what cannot be
+  // repaired now does not hide the rest.
+  virtual Task<Result<std::vector<RepairItem>>> repair_queue_after(std::string chunk_key_after,
+                                                                   std::uint32_t max_entries,
+                                                                   Instant deadline) = 0;
   virtual Task<Result<void>> swap_layout(SwapLayout command,
                                          Instant deadline) = 0;  // Conflict: generation moved on
   virtual Task<Result<std::vector<GarbageItem>>> garbage_queue(

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "meta/proposer.h"
+#include "meta/queries.h"
+#include "meta/state_machine.h"
+
+namespace predastore::meta {
+
+// Linearizable reads, at whichever replica leads. Used on the loop of `env`.
+class QueryClient {
+ public:
+  // `client` may be null: then nothing is forwarded. All outlive this.
+  QueryClient(Environment env, StateMachine& state, raft::Replica& replica, rpc::Client* client,
+              ProposerOptions options);
+
+  // The answer, its error as an Error. Tried again until the deadline while there is no leader.
+  Task<Result<pb::QueryAnswer>> query(pb::Query query, Instant deadline);
+  // The answer to a serialised query, if this replica leads; else NotLeader.
+  Task<Result<std::string>> query_here(std::string request, Instant deadline);
+
+ private:
+  Task<Result<std::string>> attempt(std::string request, Instant deadline);
+
+  Environment env_;
+  StateMachine& state_;
+  raft::Replica& replica_;
+  rpc::Client* client_;
+  ProposerOptions options_;
+};
+
+}  // namespace predastore::meta
