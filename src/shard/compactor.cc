@@ -4,16 +4,15 @@
 
 #include "base/codec.h"
 #include "env/blocking.h"
+#include "shard/live_records.h"
 #include "telemetry/log.h"
 
 namespace predastore::shard {
 namespace {
 
-using segment::kRecordHeaderSizeBytes;
 using segment::RecordHeader;
 using segment::RecordKind;
 
-constexpr std::uint64_t kRunMaxBytes = 1024 * 1024;  // read at a time
 constexpr std::size_t kVictimsMax = 16;
 constexpr double kGarbageShareMin = 0.05;  // of a file, to be worth a copy of the rest
 constexpr Duration kHoldBack = 600s;
@@ -47,6 +46,11 @@ Compactor::Compactor(Environment env, std::shared_ptr<const ShardStoreOptions> o
       writer_(std::move(writer)),
       hooks_(std::move(hooks)),
       wake_(env.clock) {}
+
+void Compactor::request(ShardFileId id) {
+  requested_.insert(id);
+  wake_.notify_all();
+}
 
 void Compactor::stop() {
   stopping_ = true;
@@ -107,6 +111,12 @@ std::vector<ShardFileId> Compactor::pick() const {
   const double share_min = is_wasteful || is_pressed() ? kGarbageShareMin : 1.0;
   std::vector<ShardFileId> picked;
   std::uint64_t live_bytes = 0;
+  for (const ShardFileId id : requested_) {
+    if (picked.size() == kVictimsMax || excluded.contains(id) || !usage.contains(id)) continue;
+    live_bytes += usage.files().at(id).live_bytes;
+    picked.push_back(id);
+  }
+  excluded.insert(picked.begin(), picked.end());
   while (picked.size() < kVictimsMax) {
     const auto id = usage.most_wasteful(share_min, excluded);
     if (!id) break;
@@ -159,7 +169,9 @@ Task<Result<std::size_t>> Compactor::compact(Round& round) {
     PREDA_CO_CHECK(co_await output->finish());
     after += output->size_bytes();
   }
-  if (after >= before) {  // all tombstones that are needed still
+  const bool is_requested = std::ranges::any_of(
+      round.victims, [this](const Victim& victim) { return requested_.contains(victim.file.id); });
+  if (after >= before && !is_requested) {  // all tombstones that are needed still
     for (const Victim& victim : round.victims)
       held_back_[victim.file.id] = env_.clock.now() + kHoldBack;
     co_return std::size_t{0};
@@ -178,59 +190,30 @@ Result<bool> Compactor::is_tombstone_needed(const RecordHeader& record,
       files, [&](ShardFileId id) { return id != record.file_id && situation.files.contains(id); });
 }
 
-Result<bool> Compactor::is_live(const RecordHeader& record) const {
-  PREDA_TRY(const auto value, index_->get(kShardFamily, encode_shard_key(record.key)));
-  if (!value) return false;
-  PREDA_TRY(const IndexEntry entry, decode_entry(*value));
-  if (entry.stamp.write_id != record.write_id) return false;
-  if (record.kind == RecordKind::commit)
-    return entry.sequence == record.sequence && entry.commit_file_id == record.file_id;
-  const std::uint32_t segment = record.segment_index.value();
-  return std::ranges::any_of(entry.extents, [&](const Extent& extent) {
-    return extent.file_id == record.file_id && segment >= extent.first &&
-           segment - extent.first < extent.count &&
-           extent.offset_bytes + (segment - extent.first) * extent.record_size_bytes() ==
-               record.own_offset_bytes;
-  });
-}
-
-Task<Result<std::vector<bool>>> Compactor::find_live(const Victim& victim) {
+// What is to be copied: live records, and tombstones that are still needed.
+Task<Result<std::vector<bool>>> Compactor::find_kept(const Victim& victim) {
   // As of now: a file that is made later holds nothing older than a sealed file's tombstone.
   Situation situation;
   situation.last_decision = writer_->last_decision();
   for (const auto& [id, file] : writer_->usage().files()) situation.files.insert(id);
   auto look = [this, &victim, &situation]() -> Result<std::vector<bool>> {
-    std::vector<bool> live;
-    for (const RecordHeader& record : victim.records) {
-      PREDA_TRY(const bool is_kept, record.kind == RecordKind::tombstone
-                                        ? is_tombstone_needed(record, situation)
-                                        : is_live(record));
-      live.push_back(is_kept);
+    PREDA_TRY(std::vector<bool> kept, find_live(*index_, victim.records));
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      if (victim.records[i].kind != RecordKind::tombstone) continue;
+      PREDA_TRY(const bool is_needed, is_tombstone_needed(victim.records[i], situation));
+      kept[i] = is_needed;
     }
-    return live;
+    return kept;
   };
   co_return co_await run_blocking(env_.blocking, std::move(look));
 }
 
 Task<Result<void>> Compactor::copy(Round& round, const Victim& victim) {
-  PREDA_CO_TRY(const std::vector<bool> live, co_await find_live(victim));
+  PREDA_CO_TRY(const std::vector<bool> kept, co_await find_kept(victim));
   const std::string path = options_->directory + "/shards/" + shard_file_name(victim.file.id);
   PREDA_CO_TRY(auto file, co_await env_.files.open(path, FileMode{.direct = options_->direct_io}));
-  std::vector<RecordHeader> run;
-  for (std::size_t i = 0; i < live.size() && !stopping_; ++i) {
-    if (!live[i]) continue;
-    const RecordHeader& record = victim.records[i];
-    const bool is_near = run.empty() || (record.own_offset_bytes > run.back().own_offset_bytes &&
-                                         record.own_offset_bytes + record.record_size_bytes() -
-                                                 run.front().own_offset_bytes <=
-                                             kRunMaxBytes);
-    if (!is_near) {
-      PREDA_CO_CHECK(co_await copy_run(round, file, std::move(run)));
-      run.clear();
-    }
-    run.push_back(record);
-  }
-  if (!run.empty()) {
+  for (std::vector<RecordHeader>& run : runs_of(victim.records, kept)) {
+    if (stopping_) break;
     PREDA_CO_CHECK(co_await copy_run(round, file, std::move(run)));
   }
   co_return Result<void>{};
@@ -238,31 +221,23 @@ Task<Result<void>> Compactor::copy(Round& round, const Victim& victim) {
 
 Task<Result<void>> Compactor::copy_run(Round& round, std::shared_ptr<File> file,
                                        std::vector<RecordHeader> run) {
-  const std::uint64_t begin = run.front().own_offset_bytes / kDiskBlockBytes * kDiskBlockBytes;
-  const std::uint64_t end =
-      round_up_to_block(run.back().own_offset_bytes + run.back().record_size_bytes());
-  PREDA_CO_TRY(const Buffer bytes, co_await file->read(begin, end - begin));
+  const RunPlace place = place_of(run);
+  PREDA_CO_TRY(const Buffer bytes, co_await file->read(place.begin_bytes, place.size_bytes));
   for (const RecordHeader& record : run) {
-    const std::uint64_t at = record.own_offset_bytes - begin;
-    const bool is_whole = at + record.record_size_bytes() <= bytes.size();
-    const auto found = is_whole ? segment::decode_record_header(bytes.bytes().subspan(at))
-                                : Result<RecordHeader>{ErrorCode::Corruption};
-    const Buffer payload = is_whole && record.stored_size_bytes > 0
-                               ? bytes.slice(at + kRecordHeaderSizeBytes, record.stored_size_bytes)
-                               : Buffer{};
-    const bool is_good =
-        found && *found == record &&
-        (record.kind != RecordKind::segment || segment::is_payload_good(record, payload));
-    if (!is_good) {
+    // A decision is all in its header, which the file's index holds as well: good even if the
+    // record itself is not.
+    std::optional<Buffer> payload = Buffer{};
+    if (record.kind == RecordKind::segment) payload = read_record(record, place, bytes);
+    if (!payload) {
       hooks_.report({options_->drive, record.key, record.write_id, record.file_id,
                      record.own_offset_bytes, "a damaged record met by compaction"});
       co_return make_error(ErrorCode::Corruption, "a damaged record");
     }
     PREDA_CO_TRY(CompactionOutput * output, co_await output_for(round, record));
-    PREDA_CO_TRY(const RecordHeader stored, co_await output->add(record, payload));
+    PREDA_CO_TRY(const RecordHeader stored, co_await output->add(record, std::move(*payload)));
     round.moved[record.key].push_back({record.file_id, record.own_offset_bytes, stored});
   }
-  co_await pace(end - begin);
+  co_await pace(place.size_bytes);
   co_return Result<void>{};
 }
 
@@ -379,6 +354,7 @@ Task<Result<std::size_t>> Compactor::remove_victims(Round& round) {
   for (const Victim& victim : round.victims) {
     const std::string path = options_->directory + "/shards/" + shard_file_name(victim.file.id);
     PREDA_CO_CHECK(co_await env_.files.remove(path));
+    requested_.erase(victim.file.id);
     writer_->file_removed(victim.file.id);
     hooks_.file_removed(victim.file.id);
   }

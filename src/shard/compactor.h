@@ -46,6 +46,8 @@ class Compactor {
 
   Task<void> run();  // until stop()
   void stop();
+  // A file to be written anew even if little of it is garbage: something of its frame is damaged.
+  void request(ShardFileId id);
   // One round when there is enough to gain; how many files it removed.
   Task<Result<std::size_t>> run_once();
 
@@ -83,8 +85,7 @@ class Compactor {
   Task<Result<Victim>> load(ShardFileId id);
   Task<Result<std::size_t>> compact(Round& round);
   Task<void> discard_outputs(Round& round);
-  Task<Result<std::vector<bool>>> find_live(const Victim& victim);
-  Result<bool> is_live(const segment::RecordHeader& record) const;
+  Task<Result<std::vector<bool>>> find_kept(const Victim& victim);
   Result<bool> is_tombstone_needed(const segment::RecordHeader& record,
                                    const Situation& situation) const;
   Task<Result<void>> copy(Round& round, const Victim& victim);
@@ -107,6 +108,7 @@ class Compactor {
   Signal wake_;
   bool stopping_ = false;
   bool is_running_ = false;
+  std::set<ShardFileId> requested_;
   std::map<ShardFileId, Instant> held_back_;  // until when: nothing to gain, or damaged
 };
 

@@ -92,6 +92,7 @@ class DriveWriter {
   std::uint64_t capacity_bytes() const { return capacity_bytes_; }
   // Files that hold segments of shards without a commit so far: they look like garbage and are not.
   std::set<ShardFileId> files_in_use() const;
+  const std::set<ShardFileId>& abandoned_files() const { return abandoned_; }
   void file_added(ShardFileId id, std::uint64_t size_bytes);  // sealed
   void file_removed(ShardFileId id);
   void fail_index(Error error) { failed_ = std::move(error); }

@@ -109,14 +109,35 @@ Task<Result<FoundFile>> FileRecovery::examine(ShardFileId id) {
     co_return FoundFile{};
   }
   PREDA_CO_CHECK(co_await check_header(file, id));
-  if (size_bytes % kDiskBlockBytes == 0) {
-    PREDA_CO_TRY(const Buffer last,
-                 co_await read_what_can_be(file, size_bytes - kDiskBlockBytes, kDiskBlockBytes));
-    const auto trailer = decode_trailer(last, id, size_bytes);
-    if (trailer) co_return FoundFile{id, size_bytes, *trailer};
-    if (trailer.error().code == ErrorCode::Unsupported) co_return trailer.error();
-  }
+  PREDA_CO_TRY(const auto trailer, co_await read_trailer(file, id, size_bytes));
+  if (trailer) co_return FoundFile{id, size_bytes, *trailer};
   co_return co_await seal(id, std::move(file), size_bytes);
+}
+
+// None: there is no good one. An error: one of a version that is not known.
+Task<Result<std::optional<Trailer>>> FileRecovery::read_trailer(std::shared_ptr<File> file,
+                                                                ShardFileId id,
+                                                                std::uint64_t size_bytes) {
+  if (size_bytes == 0 || size_bytes % kDiskBlockBytes != 0) co_return std::optional<Trailer>{};
+  PREDA_CO_TRY(const Buffer last,
+               co_await read_what_can_be(file, size_bytes - kDiskBlockBytes, kDiskBlockBytes));
+  const auto trailer = decode_trailer(last, id, size_bytes);
+  if (trailer) co_return std::optional<Trailer>{*trailer};
+  if (trailer.error().code == ErrorCode::Unsupported) co_return trailer.error();
+  co_return std::optional<Trailer>{};
+}
+
+Task<Result<FoundFile>> FileRecovery::find(ShardFileId id) {
+  PREDA_CO_TRY(auto file,
+               co_await env_.files.open(path_of(id), FileMode{.direct = options_->direct_io}));
+  PREDA_CO_TRY(const std::uint64_t size_bytes, co_await file->size_bytes());
+  PREDA_CO_CHECK(co_await check_header(file, id));
+  PREDA_CO_TRY(const auto trailer, co_await read_trailer(file, id, size_bytes));
+  if (trailer) co_return FoundFile{id, size_bytes, *trailer};
+  report(id, size_bytes, "damaged end of a shard file");
+  FoundFile found{id, size_bytes, Trailer{}, false};
+  found.trailer.footer_offset_bytes = size_bytes;
+  co_return found;
 }
 
 // A damaged header loses nothing, since every record says where it belongs; a good one of another
@@ -170,7 +191,7 @@ Task<Result<std::vector<RecordHeader>>> FileRecovery::load(FoundFile found) {
   // must stay true.
   PREDA_CO_CHECK(co_await file->sync());
   const std::uint64_t size = found.trailer.index_size_bytes();
-  if (size <= found.size_bytes) {
+  if (found.has_trailer && size <= found.size_bytes) {
     PREDA_CO_TRY(const Buffer bytes,
                  co_await read_what_can_be(file, found.trailer.footer_offset_bytes,
                                            round_up_to_block(size)));
@@ -179,7 +200,8 @@ Task<Result<std::vector<RecordHeader>>> FileRecovery::load(FoundFile found) {
       if (records) co_return records;
     }
   }
-  report(found.id, found.trailer.footer_offset_bytes, "damaged index of a shard file");
+  if (found.has_trailer)
+    report(found.id, found.trailer.footer_offset_bytes, "damaged index of a shard file");
   co_return co_await scan(std::move(file), found.id, found.trailer.footer_offset_bytes);
 }
 

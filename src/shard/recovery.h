@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct FoundFile {
   ShardFileId id;
   std::uint64_t size_bytes = 0;
   Trailer trailer;
+  bool has_trailer = true;  // a good one
 };
 
 struct FoundFiles {
@@ -34,14 +36,16 @@ class FileRecovery {
   FileRecovery(Environment env, std::shared_ptr<const ShardStoreOptions> options)
       : env_(env), options_(std::move(options)) {}
   Task<Result<FoundFiles>> run();
-  // One file that is there and sealed.
-  Task<Result<FoundFile>> find(ShardFileId id) { return examine(id); }
+  // One file that was sealed; nothing is written. What its frame has of damage is in take_damage().
+  Task<Result<FoundFile>> find(ShardFileId id);
   // The headers of all good records of a file: from its index, or by a scan when that is damaged.
   Task<Result<std::vector<segment::RecordHeader>>> load(FoundFile found);
   std::vector<Damage> take_damage() { return std::move(damage_); }
 
  private:
   Task<Result<FoundFile>> examine(ShardFileId id);
+  Task<Result<std::optional<Trailer>>> read_trailer(std::shared_ptr<File> file, ShardFileId id,
+                                                    std::uint64_t size_bytes);
   Task<Result<void>> check_header(std::shared_ptr<File> file, ShardFileId id);
   Task<Result<std::vector<segment::RecordHeader>>> scan(std::shared_ptr<File> file, ShardFileId id,
                                                         std::uint64_t end_bytes);

@@ -9,6 +9,7 @@
 #include "shard/drive_writer.h"
 #include "shard/index_replay.h"
 #include "shard/recovery.h"
+#include "shard/scrubber.h"
 #include "shard/shard_index.h"
 
 namespace predastore::shard {
@@ -148,11 +149,11 @@ Task<Result<void>> ShardStore::recover() {
   PREDA_CO_CHECK(co_await writer->refresh_capacity());
   writer_ = std::move(writer);
   tasks_.spawn(writer_->run());
-  start_compactor();
+  start_upkeep();
   co_return Result<void>{};
 }
 
-void ShardStore::start_compactor() {
+void ShardStore::start_upkeep() {
   Compactor::Hooks hooks;
   hooks.report = [this](const Damage& damage) { report(damage); };
   hooks.file_removed = [this](ShardFileId id) {
@@ -163,6 +164,17 @@ void ShardStore::start_compactor() {
   };
   compactor_ = std::make_unique<Compactor>(env_, options_, index_, writer_, std::move(hooks));
   if (options_->run_compaction) tasks_.spawn(compactor_->run());
+  Scrubber::Hooks scrub_hooks;
+  scrub_hooks.report = [this](const Damage& damage) { report(damage); };
+  scrub_hooks.rewrite = [this](ShardFileId id) { compactor_->request(id); };
+  scrubber_ = std::make_unique<Scrubber>(env_, options_, index_, writer_, std::move(scrub_hooks));
+  if (options_->run_scrub) tasks_.spawn(scrubber_->run());
+}
+
+Task<Result<ScrubReport>> ShardStore::scrub_once() {
+  InFlight in_flight{*this};
+  if (closed_) co_return make_error(ErrorCode::Unavailable, "the drive is closed");
+  co_return co_await scrubber_->run_once();
 }
 
 Task<Result<std::size_t>> ShardStore::compact_once() {
@@ -228,6 +240,7 @@ Task<Result<void>> ShardStore::close() {
   if (closed_) co_return Result<void>{};
   closed_ = true;
   compactor_->stop();
+  scrubber_->stop();
   writer_->stop();
   (void)co_await tasks_.join();
   while (in_flight_ > 0) co_await idle_.wait();

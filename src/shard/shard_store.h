@@ -21,6 +21,8 @@ namespace predastore::shard {
 class Compactor;
 class DriveWriter;
 class FileRecovery;
+class Scrubber;
+struct ScrubReport;
 class FileUsage;
 struct FoundFiles;
 struct Extent;
@@ -56,6 +58,9 @@ struct ShardStoreOptions {
   Duration compaction_interval = 5s;                      // between looks when there was nothing
   double compaction_garbage_share = 0.25;                 // of the drive, from which it copies
   std::uint64_t compaction_bytes_per_second = 64u << 20;  // read; 0: without a limit
+  bool run_scrub = true;
+  Duration scrub_period = 14 * 24h;                  // in which everything is read once
+  std::uint64_t scrub_bytes_per_second = 32u << 20;  // at most
   bool direct_io = true;
   OpenIndex open_index;                          // kv::open_rocks, or what a test has
   std::function<void(const Damage&)> on_damage;  // on the loop; may be empty
@@ -122,6 +127,8 @@ class ShardStore {
 
   // One round of compaction, when there is enough to gain; how many files it removed.
   Task<Result<std::size_t>> compact_once();
+  // Reads everything that counts, now; damage is reported as always.
+  Task<Result<ScrubReport>> scrub_once();
 
   DriveStatus status() const;
   // Writes what is queued, seals the open file, flushes the index. Further calls are refused.
@@ -140,7 +147,7 @@ class ShardStore {
                                      std::uint16_t count, Instant deadline);
   Task<Result<void>> read_piece(ShardKey key, const IndexEntry& entry, const Extent& extent,
                                 Records& records);
-  void start_compactor();
+  void start_upkeep();
   void report(const Damage& damage);
 
   Environment env_;
@@ -148,6 +155,7 @@ class ShardStore {
   std::shared_ptr<kv::KeyValueStore> index_;
   std::shared_ptr<DriveWriter> writer_;
   std::unique_ptr<Compactor> compactor_;
+  std::unique_ptr<Scrubber> scrubber_;
   Semaphore read_budget_;
   TaskGroup tasks_;
   Signal idle_;

@@ -115,6 +115,7 @@ struct TestMachine {
     options.reserve_bytes = 1024 * 1024;
     options.run_compaction = false;  // tests call compact_once()
     options.compaction_bytes_per_second = 0;
+    options.run_scrub = false;
     options.open_index = [this](kv::RocksOptions) -> Result<std::unique_ptr<kv::KeyValueStore>> {
       return std::unique_ptr<kv::KeyValueStore>{std::make_unique<TestKeyValueStore>(index)};
     };
