@@ -61,7 +61,12 @@ Voter::Save Voter::take_saves() {
 Task<void> Voter::write_loop() {
   while (!is_stopping_) {
     if (saves_.empty()) {
-      co_await save_queued_.wait();
+      const Instant settle_at =
+          log_->is_settled() ? kNever : env_.clock.now() + options_.heartbeat_interval;
+      const bool is_queued = co_await save_queued_.wait_until(settle_at);
+      if (is_queued || is_stopping_ || !saves_.empty()) continue;
+      auto settled = co_await log_->settle();
+      if (!settled.has_value()) fail(std::move(settled).error());
       continue;
     }
     auto written = co_await write_saves();

@@ -1,7 +1,8 @@
 #include "raft/log/entry_log.h"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -15,8 +16,7 @@ constexpr std::string_view kFileMagic = "PSL1";
 constexpr std::string_view kMarkMagic = "PSM1";
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr std::size_t kRecordHeadBytes = 4 + 4 + 8 + 8 + 8;
-constexpr std::size_t kMarkBytes = 4 + 4 + 4 * 8;
-constexpr std::size_t kFileHeadBytes = 4 + 4 + 4 * 8;
+constexpr std::size_t kBlockHeadBytes = 4 + 4 + 4 * 8;
 constexpr std::uint64_t kGroupBytesMax = 1u << 30;
 
 std::uint64_t round_up(std::uint64_t bytes) {
@@ -29,11 +29,12 @@ std::uint64_t chain_of(std::uint64_t before, const Entry& entry) {
   return digest::crc64nvme(as_bytes(entry.command), digest::crc64nvme(as_bytes(head.str())));
 }
 
-// magic | crc of the four numbers | the four numbers: file heads and marks alike.
-std::string encode_block(std::string_view magic, std::uint64_t a, std::uint64_t b, std::uint64_t c,
-                         std::uint64_t d) {
+// magic | crc of the numbers | the numbers: file heads and marks alike.
+using Numbers = std::array<std::uint64_t, 4>;
+
+std::string encode_block(std::string_view magic, const Numbers& numbers) {
   Encoder body;
-  body.le(a).le(b).le(c).le(d);
+  for (const std::uint64_t number : numbers) body.le(number);
   Encoder whole;
   whole.raw(as_bytes(magic)).le(digest::crc32(as_bytes(body.str()))).raw(as_bytes(body.str()));
   std::string block = std::move(whole).take();
@@ -41,17 +42,26 @@ std::string encode_block(std::string_view magic, std::uint64_t a, std::uint64_t 
   return block;
 }
 
-std::optional<std::array<std::uint64_t, 4>> decode_block(std::string_view magic, ByteSpan bytes) {
-  if (bytes.size() < kMarkBytes) return std::nullopt;
-  Decoder decoder(bytes.first(kMarkBytes));
+std::optional<Numbers> decode_block(std::string_view magic, ByteSpan bytes) {
+  if (bytes.size() < kBlockHeadBytes) return std::nullopt;
+  Decoder decoder(bytes.first(kBlockHeadBytes));
   const auto found = as_text(decoder.raw(4));
   const auto crc = decoder.le<std::uint32_t>();
   if (found != magic || crc != digest::crc32(decoder.rest())) return std::nullopt;
-  std::array<std::uint64_t, 4> numbers{};
+  Numbers numbers{};
   for (auto& number : numbers) number = decoder.le<std::uint64_t>();
   return numbers;
 }
-static_assert(kMarkBytes == kFileHeadBytes);
+
+// Whether any block from the offset on is a mark of this file: what precedes it was then durable
+// when the mark was written.
+bool has_mark_from(ByteSpan bytes, std::uint64_t offset_bytes, std::uint64_t sequence) {
+  for (; offset_bytes + kBlockHeadBytes <= bytes.size(); offset_bytes += kBlockBytes) {
+    const auto mark = decode_block(kMarkMagic, bytes.subspan(offset_bytes));
+    if (mark.has_value() && (*mark)[0] == sequence) return true;
+  }
+  return false;
+}
 
 void encode_record(Encoder& out, const Entry& entry, std::uint64_t chain) {
   Encoder body;
@@ -88,11 +98,18 @@ std::optional<Record> decode_record(ByteSpan bytes) {
   return record;
 }
 
-std::string file_name(std::uint64_t first_index) {
+std::string file_name(std::uint64_t sequence) {
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string name(16, '0');
-  for (std::size_t i = 16; i-- > 0; first_index >>= 4) name[i] = kDigits[first_index & 15];
+  for (std::size_t i = 16; i-- > 0; sequence >>= 4) name[i] = kDigits[sequence & 15];
   return name + ".log";
+}
+
+std::optional<std::uint64_t> sequence_of(std::string_view name) {
+  std::uint64_t sequence = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), sequence, 16);
+  if (error != std::errc{} || file_name(sequence) != name) return std::nullopt;
+  return sequence;
 }
 
 Error damaged(const std::string& path, std::uint64_t offset_bytes) {
@@ -110,197 +127,246 @@ Task<Result<std::unique_ptr<EntryLog>>> EntryLog::open(FileSystem& files, EntryL
   for (std::size_t i = 0; i < names.size(); ++i) {
     PREDA_CO_CHECK(co_await log->load_segment(names[i], i + 1 == names.size()));
   }
+  PREDA_CO_CHECK(co_await files.sync_directory(log->options_.directory));
   co_return log;
 }
 
 Task<Result<void>> EntryLog::load_segment(std::string name, bool is_last) {
   Segment segment;
   segment.path = options_.directory + "/" + name;
+  const auto sequence = sequence_of(name);
+  if (!sequence.has_value()) co_return damaged(segment.path, 0);
+  segment.sequence = *sequence;
   PREDA_CO_TRY(segment.file, co_await files_.open(segment.path, FileMode{.write = true}));
   PREDA_CO_TRY(const std::uint64_t size_bytes, co_await segment.file->size_bytes());
-  PREDA_CO_TRY(const Buffer head_block, co_await segment.file->read(0, kBlockBytes));
-  const auto head = decode_block(kFileMagic, head_block);
-  if (!head.has_value()) {
-    // A file whose beginning is not durable holds no acknowledged entry, and is the last one.
-    PREDA_CO_TRY(const bool has_mark, co_await has_mark_after(segment, 0, size_bytes));
-    if (!is_last || has_mark) co_return damaged(segment.path, 0);
-    segment.file.reset();
-    PREDA_CO_CHECK(co_await files_.remove(segment.path));
-    co_return co_await files_.sync_directory(options_.directory);
-  }
-  const auto [first_index, before_index, before_term, before_chain] = *head;
-  if (first_index != before_index + 1 || name != file_name(first_index))
-    co_return damaged(segment.path, 0);
-  if (segments_.empty()) {
-    terms_ = TermLog(before_index, before_term);
-    base_chain_ = before_chain;
-  } else if (before_index != terms_.last_index() || before_term != terms_.last_term() ||
-             before_chain != chain_at_end()) {
-    co_return damaged(segment.path, 0);
-  }
-  segment.first_index = first_index;
-  PREDA_CO_TRY(segment.end_bytes, co_await load_groups(segment, segments_.size(), size_bytes));
-  if (segment.end_bytes != size_bytes) {
-    PREDA_CO_TRY(const bool has_mark,
-                 co_await has_mark_after(segment, segment.end_bytes, size_bytes));
-    if (!is_last || has_mark) co_return damaged(segment.path, segment.end_bytes);
-    PREDA_CO_CHECK(co_await segment.file->truncate(segment.end_bytes));
-    PREDA_CO_CHECK(co_await segment.file->sync());
-  }
+  PREDA_CO_TRY(const Buffer bytes,
+               co_await segment.file->read(0, static_cast<std::size_t>(size_bytes)));
+  const auto head = decode_block(kFileMagic, bytes);
+  if (!head.has_value() || bytes.size() < kBlockBytes)
+    co_return co_await drop_torn_segment(std::move(segment), bytes, is_last);
+  if ((*head)[0] != segment.sequence) co_return damaged(segment.path, 0);
+  segment.before_index = (*head)[1];
+  segment.before_term = (*head)[2];
+  segment.before_chain = (*head)[3];
+  PREDA_CO_CHECK(join_segment(segment));
+  const std::uint64_t marked_bytes = load_groups(segment, bytes);
+  // A mark is written when its group is durable. What no mark vouches for may be torn in the last
+  // file; elsewhere, or before a mark, it is damaged.
+  const bool has_unmarked = marked_bytes < bytes.size();
+  if (has_unmarked && (!is_last || has_mark_from(bytes, marked_bytes, segment.sequence)))
+    co_return damaged(segment.path, marked_bytes);
   segments_.push_back(std::move(segment));
+  if (is_last) co_return co_await rewrite_tail(bytes, marked_bytes);
   co_return Result<void>{};
 }
 
-// Reads groups until there is none that is whole; where that is.
-Task<Result<std::uint64_t>> EntryLog::load_groups(Segment& segment, std::size_t position,
-                                                  std::uint64_t file_size_bytes) {
-  PREDA_CO_TRY(const Buffer bytes,
-               co_await segment.file->read(0, static_cast<std::size_t>(file_size_bytes)));
+// A file without a head: it was being begun when the machine stopped, unless there is more in it.
+Task<Result<void>> EntryLog::drop_torn_segment(Segment segment, Buffer bytes, bool is_last) {
+  const bool has_record =
+      bytes.size() > kBlockBytes && decode_record(bytes.bytes().subspan(kBlockBytes)).has_value();
+  if (!is_last || has_record || has_mark_from(bytes, kBlockBytes, segment.sequence))
+    co_return damaged(segment.path, 0);
+  segment.file.reset();
+  PREDA_CO_CHECK(co_await files_.remove(segment.path));
+  co_return co_await files_.sync_directory(options_.directory);
+}
+
+// A file goes on where it says: at the end of the log, or before it, and then what was there from
+// that place on has been replaced.
+Result<void> EntryLog::join_segment(const Segment& segment) {
+  if (segments_.empty()) {
+    terms_ = TermLog(segment.before_index, segment.before_term);
+    base_chain_ = segment.before_chain;
+    return {};
+  }
+  if (segment.sequence != segments_.back().sequence + 1 ||
+      terms_.term_at(segment.before_index) != segment.before_term ||
+      chain_at(segment.before_index) != segment.before_chain)
+    return damaged(segment.path, 0);
+  cut_from(segment.before_index + 1);
+  return {};
+}
+
+// Takes over the groups that have their marks, and behind them the good records of the one that may
+// have none. Where the marked ones end.
+std::uint64_t EntryLog::load_groups(Segment& segment, ByteSpan bytes) {
   std::uint64_t group_offset = kBlockBytes;
+  is_mark_pending_ = false;
+  segment.end_bytes = kBlockBytes;
   while (group_offset < bytes.size()) {
-    std::vector<Record> records;
     std::uint64_t offset = group_offset;
-    std::uint64_t chain = chain_at_end();
-    std::uint64_t index = terms_.last_index();
-    std::uint64_t term = terms_.last_term();
     while (offset < bytes.size()) {
-      auto record = decode_record(bytes.bytes().subspan(offset));
-      if (!record.has_value() || record->entry.index != index + 1 || record->entry.term < term)
+      const auto record = decode_record(bytes.subspan(offset));
+      if (!record.has_value() || record->entry.index != terms_.last_index() + 1 ||
+          record->entry.term < terms_.last_term() ||
+          record->chain != chain_of(chain_at(terms_.last_index()), record->entry))
         break;
-      if (record->chain != chain_of(chain, record->entry)) break;
-      index = record->entry.index;
-      term = record->entry.term;
-      chain = record->chain;
+      terms_.append(record->entry.term);
+      places_.push_back({segment.sequence, offset, record->size_bytes, record->chain});
       offset += record->size_bytes;
-      record->entry.command.clear();
-      records.push_back(*std::move(record));
     }
-    const std::uint64_t mark_offset = group_offset + round_up(offset - group_offset);
-    if (records.empty() || mark_offset + kBlockBytes > bytes.size()) break;
-    const auto mark = decode_block(kMarkMagic, bytes.bytes().subspan(mark_offset));
-    if (!mark.has_value() || (*mark)[0] != group_offset || (*mark)[1] != offset - group_offset ||
-        (*mark)[2] != index || (*mark)[3] != chain)
-      break;
-    offset = group_offset;
-    for (const Record& record : records) {
-      terms_.append(record.entry.term);
-      places_.push_back({position, offset, record.size_bytes, group_offset, record.chain});
-      offset += record.size_bytes;
-    }
+    if (offset == group_offset) return group_offset;
+    const std::uint64_t mark_offset = round_up(offset);
+    last_group_offset_bytes_ = group_offset;
+    segment.end_bytes = mark_offset;
+    is_mark_pending_ = true;
+    if (mark_offset >= bytes.size()) return group_offset;
+    const auto mark = decode_block(kMarkMagic, bytes.subspan(mark_offset));
+    if (mark !=
+        Numbers{segment.sequence, group_offset, terms_.last_index(), chain_at(terms_.last_index())})
+      return group_offset;
+    is_mark_pending_ = false;
     group_offset = mark_offset + kBlockBytes;
+    segment.end_bytes = group_offset;
   }
-  co_return std::min<std::uint64_t>(group_offset,
-                                    std::max<std::uint64_t>(bytes.size(), kBlockBytes));
+  return group_offset;
 }
 
-// Whether any block at or after the offset is a mark of this file: then what precedes it was
-// acknowledged.
-Task<Result<bool>> EntryLog::has_mark_after(Segment& segment, std::uint64_t offset_bytes,
-                                            std::uint64_t file_size_bytes) {
-  for (std::uint64_t block = offset_bytes / kBlockBytes * kBlockBytes; block < file_size_bytes;
-       block += kBlockBytes) {
-    PREDA_CO_TRY(const Buffer bytes, co_await segment.file->read(block, kBlockBytes));
-    const auto mark = decode_block(kMarkMagic, bytes);
-    // The mark of the torn group itself proves nothing: its block may have been written before
-    // those of its group.
-    if (mark.has_value() && (*mark)[0] + round_up((*mark)[1]) == block &&
-        (*mark)[0] != offset_bytes)
-      co_return true;
+// Cuts what is torn, and makes durable what is not known to be: after a failed sync the cache may
+// hold what the disk does not, so it is written again, not only synced.
+Task<Result<void>> EntryLog::rewrite_tail(Buffer bytes, std::uint64_t marked_bytes) {
+  Segment& segment = segments_.back();
+  std::shared_ptr<File> file = segment.file;
+  const std::uint64_t end_bytes = segment.end_bytes;
+  const bool has_unmarked = is_mark_pending_;
+  if (bytes.size() > end_bytes) {
+    PREDA_CO_CHECK(co_await file->truncate(end_bytes));
   }
-  co_return false;
+  if (marked_bytes == kBlockBytes) {
+    PREDA_CO_CHECK(co_await file->write(0, bytes.slice(0, kBlockBytes)));
+  }
+  if (has_unmarked) {
+    const Place& last = places_.back();
+    const std::uint64_t used_bytes = last.offset_bytes + last.size_bytes - marked_bytes;
+    std::string group(bytes.slice(marked_bytes, used_bytes).text());
+    group.resize(end_bytes - marked_bytes);
+    PREDA_CO_CHECK(co_await file->write(marked_bytes, Buffer::take(std::move(group))));
+  }
+  PREDA_CO_CHECK(co_await file->sync());
+  co_return Result<void>{};
 }
 
+void EntryLog::cut_from(std::uint64_t index) {
+  if (index > terms_.last_index()) return;
+  terms_.truncate_from(index);
+  places_.resize(index - 1 - terms_.base_index());
+}
+
+std::uint64_t EntryLog::chain_at(std::uint64_t index) const {
+  return index == terms_.base_index() ? base_chain_
+                                      : places_[index - terms_.base_index() - 1].chain;
+}
+
+std::string EntryLog::mark_block() const {
+  return encode_block(kMarkMagic, {segments_.back().sequence, last_group_offset_bytes_,
+                                   terms_.last_index(), chain_at(terms_.last_index())});
+}
+
+// Order of writes: the mark of the file before, synced; the head of the new one, synced; its name.
+// With the name, what it replaces is gone.
 Task<Result<void>> EntryLog::begin_segment(std::uint64_t first_index) {
+  PREDA_CO_CHECK(co_await settle());
   Segment segment;
-  segment.first_index = first_index;
-  segment.path = options_.directory + "/" + file_name(first_index);
+  segment.sequence = segments_.empty() ? 1 : segments_.back().sequence + 1;
+  segment.path = options_.directory + "/" + file_name(segment.sequence);
+  segment.before_index = first_index - 1;
+  segment.before_term = terms_.term_at(segment.before_index).value();
+  segment.before_chain = chain_at(segment.before_index);
   PREDA_CO_TRY(segment.file,
-               co_await files_.open(segment.path, FileMode{.write = true, .create = true}));
-  PREDA_CO_CHECK(co_await segment.file->truncate(0));
-  std::string head = encode_block(kFileMagic, first_index, terms_.last_index(), terms_.last_term(),
-                                  chain_at_end());
+               co_await files_.open(segment.path,
+                                    FileMode{.write = true, .create = true, .exclusive = true}));
+  std::string head = encode_block(kFileMagic, {segment.sequence, segment.before_index,
+                                               segment.before_term, segment.before_chain});
   PREDA_CO_CHECK(co_await segment.file->write(0, Buffer::take(std::move(head))));
   PREDA_CO_CHECK(co_await segment.file->sync());
   PREDA_CO_CHECK(co_await files_.sync_directory(options_.directory));
   segment.end_bytes = kBlockBytes;
+  cut_from(first_index);
   segments_.push_back(std::move(segment));
   co_return Result<void>{};
 }
 
 Task<Result<void>> EntryLog::append(std::vector<Entry> entries) {
   PREDA_ASSERT(!entries.empty());
-  PREDA_CO_CHECK(co_await truncate_from(entries.front().index));
-  PREDA_ASSERT(entries.front().index == terms_.last_index() + 1);
-  if (segments_.empty() || segments_.back().end_bytes >= options_.file_size_bytes) {
-    PREDA_CO_CHECK(co_await begin_segment(entries.front().index));
+  const std::uint64_t first_index = entries.front().index;
+  PREDA_ASSERT(first_index > terms_.base_index());
+  PREDA_ASSERT(first_index <= terms_.last_index() + 1);
+  if (segments_.empty() || first_index <= terms_.last_index() ||
+      segments_.back().end_bytes >= options_.file_size_bytes) {
+    PREDA_CO_CHECK(co_await begin_segment(first_index));
   }
   co_return co_await write_group(std::move(entries));
 }
 
-// Order of writes: the records and their mark in one write, then one sync. Before it the end of the
-// file is that of the group before.
+// The mark of the group before goes with it, in the same write: that group is durable by now.
 Task<Result<void>> EntryLog::write_group(std::vector<Entry> entries) {
-  Segment& segment = segments_.back();
-  const std::uint64_t group_offset = segment.end_bytes;
+  const Segment& segment = segments_.back();
+  BufferChain bytes;
+  if (is_mark_pending_) bytes.append(Buffer::take(mark_block()));
+  const std::uint64_t write_offset = segment.end_bytes;
+  const std::uint64_t group_offset = write_offset + bytes.size();
   Encoder group;
   std::vector<Place> places;
-  std::uint64_t chain = chain_at_end();
+  std::uint64_t chain = chain_at(terms_.last_index());
   for (const Entry& entry : entries) {
     chain = chain_of(chain, entry);
-    const std::uint64_t offset = group_offset + group.size();
+    const std::size_t before = group.size();
     encode_record(group, entry, chain);
-    const auto size_bytes = static_cast<std::uint32_t>(group_offset + group.size() - offset);
-    places.push_back({segments_.size() - 1, offset, size_bytes, group_offset, chain});
+    places.push_back({segment.sequence, group_offset + before,
+                      static_cast<std::uint32_t>(group.size() - before), chain});
   }
-  const std::uint64_t group_bytes = group.size();
-  PREDA_ASSERT(group_bytes <= kGroupBytesMax);
-  std::string bytes = std::move(group).take();
-  bytes.resize(round_up(group_bytes));
-  bytes += encode_block(kMarkMagic, group_offset, group_bytes, entries.back().index, chain);
-  const std::uint64_t end_bytes = group_offset + bytes.size();
+  PREDA_ASSERT(group.size() <= kGroupBytesMax);
+  std::string padded = std::move(group).take();
+  padded.resize(round_up(padded.size()));
+  bytes.append(Buffer::take(std::move(padded)));
+  const std::uint64_t end_bytes = write_offset + bytes.size();
   std::shared_ptr<File> file = segment.file;
-  PREDA_CO_CHECK(co_await file->write(group_offset, Buffer::take(std::move(bytes))));
+  PREDA_CO_CHECK(co_await file->write(write_offset, std::move(bytes)));
   PREDA_CO_CHECK(co_await file->sync());
   segments_.back().end_bytes = end_bytes;
+  last_group_offset_bytes_ = group_offset;
+  is_mark_pending_ = true;
   for (const Entry& entry : entries) terms_.append(entry.term);
   places_.insert(places_.end(), places.begin(), places.end());
   co_return Result<void>{};
 }
 
-// Files after the one that holds `index` go, the newest first, so that a crash in between leaves no
-// hole; then the group that holds it is cut, and its entries before `index` are written again as a
-// group of their own.
-Task<Result<void>> EntryLog::truncate_from(std::uint64_t index) {
-  PREDA_ASSERT(index > terms_.base_index());
-  if (index > terms_.last_index()) co_return Result<void>{};
-  const Place place = places_[index - terms_.base_index() - 1];
-  std::uint64_t kept_from = index;
-  while (kept_from - 1 > terms_.base_index()) {
-    const Place& before = places_[kept_from - 2 - terms_.base_index()];
-    if (before.segment != place.segment || before.group_offset_bytes != place.group_offset_bytes)
-      break;
-    --kept_from;
+Task<Result<void>> EntryLog::settle() {
+  if (!is_mark_pending_) co_return Result<void>{};
+  const std::uint64_t offset_bytes = segments_.back().end_bytes;
+  std::shared_ptr<File> file = segments_.back().file;
+  Buffer mark = Buffer::take(mark_block());
+  PREDA_CO_CHECK(co_await file->write(offset_bytes, std::move(mark)));
+  PREDA_CO_CHECK(co_await file->sync());
+  segments_.back().end_bytes = offset_bytes + kBlockBytes;
+  is_mark_pending_ = false;
+  co_return Result<void>{};
+}
+
+// The oldest goes first, and durably before the next, so that a crash leaves no hole. A file that a
+// later one cuts off before its own beginning cannot be the first.
+Task<Result<void>> EntryLog::trim_to(std::uint64_t index) {
+  std::size_t first_kept = 0;
+  std::uint64_t later_before = ~std::uint64_t{0};
+  for (std::size_t i = segments_.size(); i-- > 1;) {
+    const std::uint64_t before = segments_[i].before_index;
+    if (before <= index && before <= later_before) first_kept = std::max(first_kept, i);
+    later_before = std::min(later_before, before);
   }
-  std::vector<Entry> kept;
-  while (kept_from + kept.size() < index) {
-    PREDA_CO_TRY(auto some, co_await read(kept_from + kept.size(), index - 1, 1u << 20));
-    kept.insert(kept.end(), std::make_move_iterator(some.begin()),
-                std::make_move_iterator(some.end()));
-  }
-  while (segments_.size() > place.segment + 1) {
-    const std::string path = segments_.back().path;
+  for (; first_kept > 0; --first_kept) {
+    const std::string path = segments_.front().path;
     PREDA_CO_CHECK(co_await files_.remove(path));
     PREDA_CO_CHECK(co_await files_.sync_directory(options_.directory));
-    segments_.pop_back();
+    segments_.pop_front();
   }
-  std::shared_ptr<File> file = segments_.back().file;
-  PREDA_CO_CHECK(co_await file->truncate(place.group_offset_bytes));
-  PREDA_CO_CHECK(co_await file->sync());
-  segments_.back().end_bytes = place.group_offset_bytes;
-  places_.resize(kept_from - terms_.base_index() - 1);
-  terms_.truncate_from(kept_from);
-  if (kept.empty()) co_return Result<void>{};
-  co_return co_await write_group(std::move(kept));
+  if (segments_.empty() || segments_.front().before_index <= terms_.base_index())
+    co_return Result<void>{};
+  const std::uint64_t base_index = segments_.front().before_index;
+  base_chain_ = segments_.front().before_chain;
+  places_.erase(places_.begin(),
+                places_.begin() + static_cast<std::ptrdiff_t>(base_index - terms_.base_index()));
+  terms_.trim_to(base_index);
+  co_return Result<void>{};
 }
 
 Task<Result<std::vector<Entry>>> EntryLog::read(std::uint64_t first_index, std::uint64_t last_index,
@@ -316,16 +382,16 @@ Task<Result<std::vector<Entry>>> EntryLog::read(std::uint64_t first_index, std::
   std::size_t count = 1;
   while (first_index + count <= last_index) {
     const Place& place = places_[position + count];
-    if (place.segment != first.segment ||
+    if (place.sequence != first.sequence ||
         place.offset_bytes + place.size_bytes - first.offset_bytes > bytes_max)
       break;
     end_bytes = place.offset_bytes + place.size_bytes;
     ++count;
   }
-  const std::string path = segments_[first.segment].path;
+  const std::string path = segment_at(first).path;
   const std::vector<Place> places(places_.begin() + static_cast<std::ptrdiff_t>(position),
                                   places_.begin() + static_cast<std::ptrdiff_t>(position + count));
-  std::shared_ptr<File> file = segments_[first.segment].file;
+  std::shared_ptr<File> file = segment_at(first).file;
   PREDA_CO_TRY(const Buffer bytes,
                co_await file->read(first.offset_bytes,
                                    static_cast<std::size_t>(end_bytes - first.offset_bytes)));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <map>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,18 +15,25 @@ struct EntryLogOptions {
   std::uint64_t file_size_bytes = 8u << 20;  // a new file is begun beyond this
 };
 
-// The entries of one replica, in append-only files (docs/formats/raft_log.md). One append at a
-// time; reads may go beside it, of entries that were appended before. After an error of append()
-// the log must not be used any more, but opened anew.
+// The entries of one replica, in append-only files (docs/formats/raft_log.md). One append(),
+// settle() or trim_to() at a time; reads may go beside it, of entries that were appended before.
+// After an error of any of them the log must not be used any more, but opened anew.
 class EntryLog {
  public:
-  // Corruption when an acknowledged entry is damaged. A torn end is cut.
+  // Corruption when what may have been acknowledged is damaged. A torn end is cut. Everything that
+  // it holds is durable when it returns.
   static Task<Result<std::unique_ptr<EntryLog>>> open(FileSystem& files, EntryLogOptions options);
 
   const TermLog& terms() const { return terms_; }
-  // Durable when it returns: one write and one sync for all of them. entries.front() may lie before
-  // the end: what is there from it on is cut off first.
+  // Durable when it returns: one write and one sync for all of them (and a new file, where one is
+  // begun). entries.front() may lie before the end: it takes the place of what is there from it on.
   Task<Result<void>> append(std::vector<Entry> entries);
+  // Writes the mark of the last group, so that damage to it can be told from a torn write. To be
+  // called when nothing was appended for a while; otherwise the next append does it.
+  Task<Result<void>> settle();
+  bool is_settled() const { return !is_mark_pending_; }
+  // Removes files that hold nothing after `index`; what is left begins at terms().base_index() + 1.
+  Task<Result<void>> trim_to(std::uint64_t index);
   // Entries first, first+1, ... up to last, at least one, at most about `bytes_max`. NotFound when
   // `first` is not there.
   Task<Result<std::vector<Entry>>> read(std::uint64_t first_index, std::uint64_t last_index,
@@ -36,37 +43,42 @@ class EntryLog {
   struct Segment {
     std::string path;
     std::shared_ptr<File> file;
-    std::uint64_t first_index = 0;
-    std::uint64_t end_bytes = 0;  // of the durable groups and their marks
+    std::uint64_t sequence = 0;
+    std::uint64_t before_index = 0;  // the entry before its first
+    std::uint64_t before_term = 0;
+    std::uint64_t before_chain = 0;
+    std::uint64_t end_bytes = 0;  // of what is durable; the next thing is written here
   };
   struct Place {
-    std::size_t segment = 0;
+    std::uint64_t sequence = 0;      // of the segment
     std::uint64_t offset_bytes = 0;  // of the record
     std::uint32_t size_bytes = 0;
-    std::uint64_t group_offset_bytes = 0;
     std::uint64_t chain = 0;
   };
-
   EntryLog(FileSystem& files, EntryLogOptions options)
       : files_(files), options_(std::move(options)) {}
   Task<Result<void>> load_segment(std::string name, bool is_last);
-  Task<Result<std::uint64_t>> load_groups(Segment& segment, std::size_t position,
-                                          std::uint64_t file_size_bytes);
-  Task<Result<bool>> has_mark_after(Segment& segment, std::uint64_t offset_bytes,
-                                    std::uint64_t file_size_bytes);
+  Task<Result<void>> drop_torn_segment(Segment segment, Buffer bytes, bool is_last);
+  Result<void> join_segment(const Segment& segment);
+  std::uint64_t load_groups(Segment& segment, ByteSpan bytes);
+  Task<Result<void>> rewrite_tail(Buffer bytes, std::uint64_t marked_bytes);
   Task<Result<void>> begin_segment(std::uint64_t first_index);
-  Task<Result<void>> truncate_from(std::uint64_t index);
   Task<Result<void>> write_group(std::vector<Entry> entries);
-  std::uint64_t chain_at_end() const {
-    return places_.empty() ? base_chain_ : places_.back().chain;
+  void cut_from(std::uint64_t index);
+  std::string mark_block() const;
+  const Segment& segment_at(const Place& place) const {
+    return segments_[place.sequence - segments_.front().sequence];
   }
+  std::uint64_t chain_at(std::uint64_t index) const;
 
   FileSystem& files_;
   EntryLogOptions options_;
   TermLog terms_;
   std::uint64_t base_chain_ = 0;
-  std::vector<Segment> segments_;
-  std::vector<Place> places_;  // of entry base_index + 1 + i
+  std::deque<Segment> segments_;  // consecutive sequences
+  std::deque<Place> places_;      // of entry base_index + 1 + i
+  std::uint64_t last_group_offset_bytes_ = 0;
+  bool is_mark_pending_ = false;  // that of the last group
 };
 
 }  // namespace predastore::raft
