@@ -59,6 +59,17 @@ MutableBuffer ChunkService::stripe_memory(std::size_t size_bytes) {
   return pool_->take(size_bytes);
 }
 
+Result<ChunkTarget> ChunkService::placed(ChunkTarget target, const RingRecord& ring,
+                                         std::string_view bucket, std::string_view key) {
+  if (ring_.epoch() != ring.epoch || ring_.node_count() == 0) {
+    PREDA_TRY(ring_, ring::Ring::make(ring));
+  }
+  target.ring_epoch = ring.epoch;
+  target.placement_hash = ring::placement_hash(bucket, key, target.chunk_index);
+  target.candidates = ring_.candidates(target.placement_hash, ring_.node_count());
+  return target;
+}
+
 Result<std::unique_ptr<ChunkWriter>> ChunkService::create(ChunkTarget target) {
   if (!erasure::is_supported(target.rs))
     return make_error(ErrorCode::InvalidArgument, "an erasure coding scheme");

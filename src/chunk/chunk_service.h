@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/buffer.h"
@@ -13,6 +14,7 @@
 #include "env/sync.h"
 #include "erasure/codec.h"
 #include "model/layout.h"
+#include "ring/ring.h"
 #include "shard/shard_service.h"
 
 namespace predastore::chunk {
@@ -92,6 +94,9 @@ class ChunkService {
   ChunkService(const ChunkService&) = delete;
   ChunkService& operator=(const ChunkService&) = delete;
 
+  // Fills in where the ring wants the chunk of this name: epoch, hash and candidates.
+  Result<ChunkTarget> placed(ChunkTarget target, const RingRecord& ring, std::string_view bucket,
+                             std::string_view key);
   // Unsupported scheme or fewer candidates than K+M: an error (InvalidArgument, Unavailable).
   Result<std::unique_ptr<ChunkWriter>> create(ChunkTarget target);
 
@@ -141,6 +146,7 @@ class ChunkService {
   std::shared_ptr<BufferPool> pool_;
   std::unique_ptr<HedgePolicy> hedge_;
   std::map<RsConfig, std::unique_ptr<erasure::Codec>> codecs_;
+  ring::Ring ring_;  // the last one; an epoch never changes
   TaskGroup tasks_;
 };
 

@@ -118,7 +118,7 @@ void WriterState::enqueue(const Buffer& stripe, const Hold& hold) {
     role.queue.push_back({std::move(segment), hold});
     role.wake.notify_all();
     if (role.phase == Phase::idle) start(i);
-    if (role.phase == Phase::held && role.queue.size() >= service.options_.write_window_stripes)
+    if (role.phase == Phase::held && role.queue.size() > service.options_.held_stripes_max)
       fail(i, make_error(ErrorCode::Unavailable, "the node failed a moment ago"));
   }
 }

@@ -14,7 +14,7 @@ namespace predastore::chunk {
 // commits when no more come.
 struct WriterState : std::enable_shared_from_this<WriterState> {
   // A role is held when its node failed a moment ago and the quorum can be had without it: its
-  // segments are kept, as many as the window has, in case another node fails now.
+  // first segments are kept in case another node fails now.
   enum class Phase { idle, held, writing, durable, failed };
   struct Queued {
     shard::Segment segment;

@@ -14,6 +14,7 @@ struct ChunkOptions {
   Duration append_timeout = 10s;
   Duration commit_timeout = 15s;
   std::size_t write_window_stripes = 16;  // of one chunk, that not all of its stores have taken
+  std::size_t held_stripes_max = 4;       // kept for a node that failed a moment ago
 
   // Reading. One fetch; after the hedge delay (learned, within these bounds) other roles are asked
   // as well, for at most one fetch in twenty.

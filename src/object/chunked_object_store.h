@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "chunk/chunk_service.h"
+#include "env/environment.h"
+#include "env/sync.h"
+#include "meta/meta_service.h"
+#include "object/object_store.h"
+#include "object/options.h"
+
+namespace predastore::object {
+
+struct Uploaded;
+
+// The object store on metadata and chunks. One a gateway, on the loop of `env`. stop() before
+// destruction.
+//
+// Order of a write: the write context (bucket, ring, write epoch); the chunks, each durable on its
+// quorum; then one metadata command that makes the object visible. An error before the command, or
+// its refusal, leaves shards that no layout names: the sweep finds them by their epoch. After an
+// unknown outcome nothing is deleted either. A crash at any point is one of these.
+class ChunkedObjectStore final : public ObjectStore {
+ public:
+  // `meta` and `chunks` outlive this. `options` must pass check().
+  ChunkedObjectStore(Environment env, meta::MetaService& meta, chunk::ChunkService& chunks,
+                     ObjectOptions options);
+  ~ChunkedObjectStore() override;
+
+  static Result<void> check(const ObjectOptions& options);
+
+  Task<Result<ObjectRecord>> put(PutRequest request) override;
+  Task<Result<std::unique_ptr<ObjectReader>>> get(std::string bucket, std::string key) override;
+  Task<Result<ObjectRecord>> head(std::string bucket, std::string key) override;
+  Task<Result<meta::PartRecord>> put_part(PutPartRequest request) override;
+
+  // Bytes of the budgets that are in use: for status and metrics.
+  std::uint64_t put_bytes_in_use() const {
+    return options_.put_budget_bytes - put_budget_.available();
+  }
+  std::uint64_t get_bytes_in_use() const {
+    return options_.get_reserve_bytes - get_reserve_.available() + options_.get_ahead_bytes -
+           get_ahead_.available();
+  }
+
+  // Waits for what is still under way. Nothing may be called any more.
+  Task<void> stop();
+
+ private:
+  friend class Upload;
+  friend class Download;
+  friend class ChunkedObjectReader;
+
+  Instant meta_deadline() const { return env_.clock.now() + options_.meta_timeout; }
+  Task<Result<Uploaded>> upload(std::string bucket, std::string key, PartNumber part_number,
+                                meta::WriteContext context, BodySource& body);
+
+  Environment env_;
+  meta::MetaService& meta_;
+  chunk::ChunkService& chunks_;
+  ObjectOptions options_;
+  Semaphore put_budget_;
+  Semaphore get_reserve_;
+  Semaphore get_ahead_;
+  TaskGroup tasks_;
+};
+
+// The number of a chunk of a part (0: the plain object).
+ChunkIndex chunk_index_of(PartNumber part_number, std::uint64_t number_in_part);
+
+}  // namespace predastore::object

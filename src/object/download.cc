@@ -1,0 +1,248 @@
+#include "object/download.h"
+
+#include <algorithm>
+
+#include "digest/crc.h"
+
+namespace predastore::object {
+
+// ---- ChunkedObjectReader
+
+ChunkedObjectReader::ChunkedObjectReader(ChunkedObjectStore& store, std::string bucket,
+                                         std::string key, meta::ObjectAndLayouts found)
+    : store_(store),
+      bucket_(std::move(bucket)),
+      key_(std::move(key)),
+      record_(std::move(found.record)) {
+  std::uint64_t begin = 0;
+  for (const ObjectPart& part : record_.parts) {
+    part_begins_.push_back(begin);
+    begin += part.size_bytes;
+  }
+  keep(std::move(found.layouts));
+}
+
+void ChunkedObjectReader::keep(std::vector<ChunkLayout> layouts) {
+  if (layouts_.size() > store_.options_.layout_page_chunks) layouts_.clear();
+  for (ChunkLayout& layout : layouts) {
+    const Key key{layout.object_id, layout.chunk_index};
+    layouts_.insert_or_assign(key, std::move(layout));
+  }
+}
+
+ChunkedObjectReader::Key ChunkedObjectReader::key_of(const Piece& piece) const {
+  const ObjectPart& part = record_.parts[piece.part];
+  return {part.object_id, chunk_index_of(part.part_number, piece.chunk_number)};
+}
+
+Result<ChunkedObjectReader::Piece> ChunkedObjectReader::piece_at(std::uint64_t first_byte,
+                                                                 std::uint64_t end_bytes) const {
+  // The last part that does not begin after the byte; empty ones do not hold it.
+  const auto after = std::upper_bound(part_begins_.begin(), part_begins_.end(), first_byte);
+  if (after == part_begins_.begin())
+    return make_error(ErrorCode::Internal, "an object without parts");
+  Piece piece;
+  piece.part = static_cast<std::size_t>(after - part_begins_.begin()) - 1;
+  const ObjectPart& part = record_.parts[piece.part];
+  const std::uint64_t in_part = first_byte - part_begins_[piece.part];
+  if (in_part >= part.size_bytes || part.chunk_size_bytes == 0)
+    return make_error(ErrorCode::Internal, "an object shorter than its record says");
+  piece.chunk_number = in_part / part.chunk_size_bytes;
+  if (piece.chunk_number >= 1U << 16) return make_error(ErrorCode::Internal, "a chunk too many");
+  const std::uint64_t chunk_begin = piece.chunk_number * part.chunk_size_bytes;
+  piece.chunk_begin_bytes = part_begins_[piece.part] + chunk_begin;
+  piece.chunk_size_bytes =
+      std::min<std::uint64_t>(part.chunk_size_bytes, part.size_bytes - chunk_begin);
+  piece.offset_bytes = in_part - chunk_begin;
+  piece.size_bytes =
+      std::min(piece.chunk_size_bytes - piece.offset_bytes, end_bytes - first_byte);
+  return piece;
+}
+
+Result<ChunkLayout> ChunkedObjectReader::checked(const Piece& piece, ChunkLayout layout) const {
+  if (layout.size_bytes != piece.chunk_size_bytes)
+    return make_error(ErrorCode::Corruption, "a layout of another size than its object says");
+  return layout;
+}
+
+std::uint64_t ChunkedObjectReader::page_end(const Piece& piece) const {
+  const std::uint64_t chunk_size = record_.parts[piece.part].chunk_size_bytes;
+  const std::uint64_t end =
+      piece.chunk_begin_bytes + chunk_size * store_.options_.layout_page_chunks;
+  return std::min(end, record_.size_bytes);
+}
+
+Task<Result<ChunkLayout>> ChunkedObjectReader::layout_of(Piece piece) {
+  const Key key = key_of(piece);
+  const auto found = layouts_.find(key);
+  if (found != layouts_.end()) co_return checked(piece, found->second);
+  auto page = co_await store_.meta_.get_object(bucket_, key_, piece.chunk_begin_bytes,
+                                               page_end(piece) - 1, store_.meta_deadline());
+  const bool is_same = page && page->record.parts.size() == record_.parts.size() &&
+                       page->record.parts[piece.part].object_id == key.first;
+  if (is_same) {
+    keep(std::move(page->layouts));
+    const auto now = layouts_.find(key);
+    if (now != layouts_.end()) co_return checked(piece, now->second);
+  } else if (!page && page.error().code != ErrorCode::NotFound) {
+    co_return page.error();
+  }
+  // Replaced or deleted meanwhile: its chunks are kept for readers, for a while.
+  ChunkLayout none;
+  co_return co_await fresh_layout_of(piece, std::move(none));
+}
+
+Task<Result<ChunkLayout>> ChunkedObjectReader::fresh_layout_of(Piece piece, ChunkLayout old) {
+  const Key key = key_of(piece);
+  auto fresh = co_await store_.meta_.get_layout(key.first, key.second, store_.meta_deadline());
+  if (!fresh) {
+    if (fresh.error().code == ErrorCode::NotFound)
+      co_return make_error(ErrorCode::Unavailable, "the object was replaced while it was read");
+    co_return fresh.error();
+  }
+  if (*fresh == old) co_return make_error(ErrorCode::Conflict, "the layout is the same");
+  std::vector<ChunkLayout> one{*fresh};
+  keep(std::move(one));
+  co_return checked(piece, std::move(*fresh));
+}
+
+Task<Result<void>> ChunkedObjectReader::send(ByteRange range, BodySink& sink) {
+  if (range.first > range.last || range.last >= record_.size_bytes)
+    co_return make_error(ErrorCode::InvalidArgument, "bytes outside of an object");
+  Download download{store_, *this, range, sink};
+  co_return co_await download.run();
+}
+
+// ---- Download
+
+Download::Download(ChunkedObjectStore& store, ChunkedObjectReader& reader, ByteRange range,
+                   BodySink& sink)
+    : store_(store),
+      reader_(reader),
+      sink_(sink),
+      next_byte_(range.first),
+      end_byte_(range.last + 1) {}
+
+Task<Result<void>> Download::run() {
+  Result<void> sent;
+  while (sent) {
+    sent = co_await fill();
+    if (!sent || windows_.empty()) break;
+    auto window = windows_.front();
+    // Bounded by the read's own time-out.
+    while (!window->is_done) co_await window->changed.wait();
+    sent = co_await write(*window);
+    windows_.pop_front();
+    if (window->has_reserve) is_reserve_used_ = false;
+  }
+  for (const auto& window : windows_) window->is_abandoned = true;
+  co_return sent;
+}
+
+// Whole stripes, with their parity in case they have to be decoded.
+std::uint64_t Download::memory_of(const ChunkedObjectReader::Piece& piece, RsConfig rs) const {
+  const std::uint64_t stripe = chunk::stripe_size_bytes(rs);
+  const std::uint64_t first = piece.offset_bytes / stripe;
+  const std::uint64_t last = (piece.offset_bytes + piece.size_bytes - 1) / stripe;
+  const std::uint64_t data =
+      std::min(piece.chunk_size_bytes - first * stripe, (last - first + 1) * stripe);
+  return (data * rs.width() + rs.data_shards - 1) / rs.data_shards;
+}
+
+// Only while nothing is under way, so that nobody waits for it with memory in hand.
+Task<Result<void>> Download::acquire_reserve(std::uint64_t bytes) {
+  reserve_.release();
+  reserve_bytes_ = 0;
+  const std::uint64_t share = std::min(bytes, store_.options_.get_reserve_bytes);
+  const Instant deadline = store_.env_.clock.now() + store_.options_.budget_timeout;
+  auto acquired = co_await store_.get_reserve_.acquire(share, deadline);
+  if (!acquired) co_return make_error(ErrorCode::Unavailable, "no memory for another download");
+  reserve_ = SemaphoreHold{store_.get_reserve_, share};
+  reserve_bytes_ = bytes;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> Download::fill() {
+  while (next_byte_ < end_byte_ && windows_.size() < store_.options_.read_windows_max) {
+    PREDA_CO_TRY(ChunkedObjectReader::Piece piece, reader_.piece_at(next_byte_, end_byte_));
+    PREDA_CO_TRY(ChunkLayout layout, co_await reader_.layout_of(piece));
+    // Up to a boundary of stripes, so that no stripe is fetched twice.
+    const std::uint64_t stripe = chunk::stripe_size_bytes(layout.rs);
+    const std::uint64_t stripes =
+        std::max<std::uint64_t>(store_.options_.read_window_bytes / stripe, 1);
+    const std::uint64_t window_end = (piece.offset_bytes / stripe + stripes) * stripe;
+    piece.size_bytes = std::min(piece.size_bytes, window_end - piece.offset_bytes);
+    const std::uint64_t memory = memory_of(piece, layout.rs);
+    auto window = std::make_shared<Window>(store_.env_.clock);
+    if (windows_.empty() && memory > reserve_bytes_) {
+      const bool is_last = next_byte_ + piece.size_bytes >= end_byte_;
+      const std::uint64_t full = stripes * layout.rs.width() * kSegmentSizeBytes;
+      PREDA_CO_CHECK(co_await acquire_reserve(is_last ? memory : std::max(memory, full)));
+    }
+    if (!is_reserve_used_ && memory <= reserve_bytes_) {
+      is_reserve_used_ = window->has_reserve = true;
+    } else if (store_.get_ahead_.try_acquire(memory)) {
+      window->ahead = SemaphoreHold{store_.get_ahead_, memory};
+    } else {
+      break;
+    }
+    next_byte_ += piece.size_bytes;
+    window->piece = piece;
+    window->layout = std::move(layout);
+    windows_.push_back(window);
+    store_.tasks_.spawn(fetch(store_, window));
+  }
+  co_return Result<void>{};
+}
+
+Task<void> Download::fetch(ChunkedObjectStore& store, std::shared_ptr<Window> window) {
+  const Instant deadline = store.env_.clock.now() + store.options_.read_timeout;
+  auto bytes = co_await store.chunks_.read(window->layout, window->piece.offset_bytes,
+                                           window->piece.size_bytes, deadline);
+  if (!window->is_abandoned) window->bytes = std::move(bytes);
+  window->is_done = true;
+  window->changed.notify_all();
+}
+
+// The layout may be an old one: its chunk was repaired or moved since.
+Task<Result<std::vector<Buffer>>> Download::again(Window& window) {
+  Error error = window.bytes.error();
+  auto fresh = co_await reader_.fresh_layout_of(window.piece, window.layout);
+  if (!fresh) {
+    if (fresh.error().code == ErrorCode::Conflict) co_return error;
+    co_return fresh.error();
+  }
+  window.layout = std::move(*fresh);
+  const Instant deadline = store_.env_.clock.now() + store_.options_.read_timeout;
+  co_return co_await store_.chunks_.read(window.layout, window.piece.offset_bytes,
+                                         window.piece.size_bytes, deadline);
+}
+
+// A chunk that is read from its first to its last byte is the one that was written, or its last
+// bytes are not sent.
+Result<void> Download::verify(const Window& window, const std::vector<Buffer>& bytes) {
+  if (window.piece.offset_bytes == 0) {
+    is_verifying_ = true;
+    crc64nvme_ = 0;
+  }
+  if (!is_verifying_) return {};
+  for (const Buffer& buffer : bytes) crc64nvme_ = digest::crc64nvme(buffer, crc64nvme_);
+  if (window.piece.offset_bytes + window.piece.size_bytes < window.piece.chunk_size_bytes)
+    return {};
+  is_verifying_ = false;
+  if (crc64nvme_ == window.layout.crc64nvme) return {};
+  return make_error(ErrorCode::Corruption, "a chunk has another checksum than was stored");
+}
+
+Task<Result<void>> Download::write(Window& window) {
+  if (!window.bytes) window.bytes = co_await again(window);
+  if (!window.bytes) co_return window.bytes.error();
+  std::vector<Buffer> bytes = std::move(*window.bytes);
+  PREDA_CO_CHECK(verify(window, bytes));
+  for (Buffer& buffer : bytes) {
+    PREDA_CO_CHECK(co_await sink_.write(std::move(buffer)));
+  }
+  co_return Result<void>{};
+}
+
+}  // namespace predastore::object

@@ -1,0 +1,199 @@
+#include <gtest/gtest.h>
+
+#include "object/testing/test_store.h"
+
+namespace predastore::object {
+namespace {
+
+using chunk::testing::bytes_of;
+using testing::TestStore;
+using testing::TextBody;
+using testing::TextSink;
+
+TEST(ObjectGet, any_range_comes_back) {
+  TestStore test{5, {3, 2}};
+  const std::string bytes = bytes_of(2'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  auto reader = test.open("key").value();
+  for (int round = 0; round < 200; ++round) {
+    const std::uint64_t first = test.cluster.random().below(bytes.size());
+    const std::uint64_t size =
+        round % 2 == 0 ? 1 + test.cluster.random().below(200)
+                       : 1 + test.cluster.random().below(bytes.size() - first);
+    const std::uint64_t last = std::min<std::uint64_t>(first + size, bytes.size()) - 1;
+    if (round % 20 == 0) test.cluster.heal();
+    if (round % 20 == 10)
+      test.cluster.node(1 + test.cluster.random().below(5)).faults.is_down = true;
+    const auto got = test.read(*reader, first, last);
+    ASSERT_TRUE(got.has_value()) << got.error().to_string();
+    ASSERT_TRUE(*got == bytes.substr(first, last - first + 1));
+  }
+  EXPECT_EQ(test.read(*reader, 5, 4).error().code, ErrorCode::InvalidArgument);
+  EXPECT_EQ(test.read(*reader, 0, bytes.size()).error().code, ErrorCode::InvalidArgument);
+  EXPECT_EQ(test.open("other").error().code, ErrorCode::NotFound);
+}
+
+TEST(ObjectGet, layouts_of_a_large_object_come_by_the_page) {
+  TestStore test{3};
+  const std::string bytes = bytes_of(15 * test.options.chunk_size_bytes, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  test.meta.get_object_count = 0;
+  EXPECT_TRUE(test.text("key") == bytes);
+  EXPECT_EQ(test.meta.get_object_count, 5U);
+  EXPECT_LE(test.meta.layouts_given_max, 3U);
+}
+
+TEST(ObjectGet, nothing_is_written_before_the_first_bytes_are_there) {
+  TestStore test{3};
+  ASSERT_TRUE(test.put("key", bytes_of(1'000'000, 1)));
+  auto reader = test.open("key").value();
+  test.cluster.node(1).faults.is_down = test.cluster.node(2).faults.is_down = true;
+  TextSink sink;
+  const auto sent = test.cluster.run(reader->send({0, 999'999}, sink));
+  ASSERT_FALSE(sent.has_value());
+  EXPECT_EQ(sent.error().code, ErrorCode::Unavailable);
+  EXPECT_TRUE(sink.text.empty());
+}
+
+TEST(ObjectGet, what_cannot_be_read_ends_in_an_error_and_never_in_wrong_bytes) {
+  TestStore test{3};
+  const std::string bytes = bytes_of(2'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  auto reader = test.open("key").value();
+  TextSink sink;
+  sink.on_write = [&](std::size_t written) {
+    if (written < 1'000'000) return;
+    for (std::uint64_t i = 1; i <= 2; ++i) test.cluster.node(i).faults.flips_bits = true;
+  };
+  const auto sent = test.cluster.run(reader->send({0, bytes.size() - 1}, sink));
+  ASSERT_FALSE(sent.has_value());
+  EXPECT_EQ(sent.error().code, ErrorCode::Corruption);
+  EXPECT_LT(sink.text.size(), bytes.size());
+  EXPECT_TRUE(sink.text == bytes.substr(0, sink.text.size()));
+}
+
+TEST(ObjectGet, a_chunk_that_is_not_the_one_that_was_written_is_not_sent_to_its_end) {
+  TestStore test{3};
+  const std::string bytes = bytes_of(1'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  for (auto& [key, layout] : test.meta.layouts) {
+    if (layout.chunk_index.value() == 1) layout.crc64nvme ^= 1;
+  }
+  auto reader = test.open("key").value();
+  TextSink sink;
+  const auto sent = test.cluster.run(reader->send({0, bytes.size() - 1}, sink));
+  ASSERT_FALSE(sent.has_value());
+  EXPECT_EQ(sent.error().code, ErrorCode::Corruption);
+  EXPECT_LT(sink.text.size(), 2 * test.options.chunk_size_bytes);
+}
+
+TEST(ObjectGet, a_sink_that_breaks_ends_the_download) {
+  TestStore test{3};
+  ASSERT_TRUE(test.put("key", bytes_of(2'000'000, 1)));
+  auto reader = test.open("key").value();
+  TextSink sink;
+  sink.breaks_at = 300'000;
+  EXPECT_EQ(test.cluster.run(reader->send({0, 1'999'999}, sink)).error().code,
+            ErrorCode::Cancelled);
+  test.cluster.run(test.store.stop());
+  EXPECT_EQ(test.store.get_bytes_in_use(), 0U);
+}
+
+TEST(ObjectGet, after_a_repair_that_moved_shards_an_open_reader_finds_them) {
+  TestStore test{4};
+  const std::string bytes = bytes_of(2'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  auto reader = test.open("key").value();
+  // Two shards of every chunk move, one after the other, and the old ones are deleted.
+  for (const std::uint8_t role : {std::uint8_t{0}, std::uint8_t{1}}) {
+    for (auto& [key, layout] : test.meta.layouts) {
+      NodeId target{};
+      for (std::uint64_t id = 1; id <= 4; ++id) {
+        bool is_used = false;
+        for (const auto& place : layout.places) is_used = is_used || place.node == NodeId{id};
+        if (!is_used) target = NodeId{id};
+      }
+      const NodeId old = layout.places[role].node;
+      chunk::RebuildRequest request{
+          layout, Incarnation{77}, WriteEpoch{3}, {{ShardRole{role}, target}}};
+      auto moved = test.cluster.run(test.chunks.rebuild(request, test.cluster.in(1min))).value();
+      const ShardKey shard{layout.object_id, layout.chunk_index, ShardRole{role}};
+      std::vector<shard::ShardRemoval> removals{{shard, layout.generation}};
+      ASSERT_TRUE(test.cluster.run(test.cluster.remove(old, removals, test.cluster.in(1s))));
+      layout = moved;
+    }
+  }
+  const auto got = test.read(*reader, 0, bytes.size() - 1);
+  ASSERT_TRUE(got.has_value()) << got.error().to_string();
+  EXPECT_TRUE(*got == bytes);
+}
+
+TEST(ObjectGet, a_reader_of_a_replaced_object_goes_on_or_fails_but_never_mixes) {
+  TestStore test{3};
+  const std::string old = bytes_of(3'000'000, 1);
+  ASSERT_TRUE(test.put("key", old));
+  auto reader = test.open("key").value();
+  ASSERT_TRUE(test.put("key", bytes_of(3'000'000, 2)));
+  EXPECT_TRUE(*test.read(*reader, 0, old.size() - 1) == old);
+  auto late = test.open("key").value();
+  const ObjectId id = late->record().parts[0].object_id;
+  std::erase_if(test.meta.layouts,
+                [&](const auto& entry) { return entry.second.object_id == id; });
+  ASSERT_TRUE(test.put("key", bytes_of(3'000'000, 3)));
+  EXPECT_EQ(test.read(*late, 0, 2'999'999).error().code, ErrorCode::Unavailable);
+}
+
+TEST(ObjectGet, downloads_stay_within_their_memory_and_slow_ones_stop_nobody) {
+  ObjectOptions options = TestStore::small();
+  options.get_reserve_bytes = 4 * 1024 * 1024;
+  options.get_ahead_bytes = 400 * 1024;
+  TestStore test{3, {2, 1}, options};
+  const std::string bytes = bytes_of(3'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  std::vector<std::unique_ptr<TextSink>> sinks;
+  std::size_t done = 0;
+  std::uint64_t most = 0;
+  auto get = [](TestStore& store, BodySink& sink, std::size_t& count) -> Task<void> {
+    auto reader = co_await store.store.get("bucket", "key");
+    if (!reader) co_return;
+    const ByteRange range{0, (*reader)->record().size_bytes - 1};
+    auto sent = co_await (*reader)->send(range, sink);
+    count += sent ? 1 : 0;
+  };
+  std::optional<Instant> fast_done;
+  for (int i = 0; i < 12; ++i) {
+    sinks.push_back(std::make_unique<TextSink>());
+    TextSink& sink = *sinks.back();
+    sink.on_write = [&](std::size_t) { most = std::max(most, test.store.get_bytes_in_use()); };
+    if (i < 11) {
+      sink.clock = &test.cluster.clock();
+      sink.delay = 5s;  // each segment
+    }
+    group.spawn(get(test, sink, done));
+  }
+  const Instant begun = test.cluster.clock().now();
+  auto until = [](TestStore& store, std::size_t& count) -> Task<void> {
+    while (count == 0) co_await sleep_for(store.cluster.clock(), 100ms);
+  };
+  test.cluster.run(until(test, done));
+  EXPECT_LT(test.cluster.clock().now() - begun, 5s);  // the fast one
+  (void)test.cluster.run(group.join());
+  EXPECT_EQ(done, 12U);
+  for (const auto& sink : sinks) EXPECT_TRUE(sink->text == bytes);
+  EXPECT_LE(most, options.get_reserve_bytes + options.get_ahead_bytes);
+  EXPECT_EQ(test.store.get_bytes_in_use(), 0U);
+}
+
+TEST(ObjectGet, a_hanging_node_does_not_stall_a_download) {
+  TestStore test{3};
+  const std::string bytes = bytes_of(10'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  test.cluster.node(2).faults.hangs = true;
+  const Instant begun = test.cluster.clock().now();
+  EXPECT_TRUE(test.text("key") == bytes);
+  EXPECT_LT(test.cluster.clock().now() - begun, 2s);
+}
+
+}  // namespace
+}  // namespace predastore::object
