@@ -8,6 +8,8 @@
 #include <cstring>
 #include <limits>
 
+#include "digest/crc64_fold.h"
+
 namespace predastore::digest {
 namespace {
 
@@ -93,7 +95,7 @@ std::uint32_t crc32c(ByteSpan bytes, std::uint32_t so_far) {
   return ~state;
 }
 
-std::uint64_t crc64nvme(ByteSpan bytes, std::uint64_t so_far) {
+std::uint64_t crc64nvme_by_table(ByteSpan bytes, std::uint64_t so_far) {
   std::uint64_t state = ~so_far;
   while (bytes.size() >= kSlices) {
     std::uint64_t word = 0;
@@ -108,6 +110,16 @@ std::uint64_t crc64nvme(ByteSpan bytes, std::uint64_t so_far) {
   for (const std::byte byte : bytes)
     state = kTables[0][(state ^ static_cast<std::uint64_t>(byte)) & 0xff] ^ (state >> 8);
   return ~state;
+}
+
+std::uint64_t crc64nvme(ByteSpan bytes, std::uint64_t so_far) {
+  constexpr std::size_t kFoldMin = 128;
+  static const bool can_fold = can_fold_crc64();
+  if (!can_fold || bytes.size() < kFoldMin) return crc64nvme_by_table(bytes, so_far);
+  const std::size_t folded_bytes = bytes.size() / 64 * 64;
+  const auto rest = fold_crc64(bytes.first(folded_bytes), ~so_far);
+  const std::uint64_t crc = crc64nvme_by_table(rest, ~std::uint64_t{0});  // state 0
+  return crc64nvme_by_table(bytes.subspan(folded_bytes), crc);
 }
 
 std::uint32_t crc32_combine(std::uint32_t a, std::uint32_t b, std::uint64_t b_size_bytes) {

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "digest/crc.h"
+#include "digest/crc64_fold.h"
 #include "digest/hash.h"
 
 namespace predastore::digest {
@@ -18,6 +19,20 @@ std::string random_bytes(std::size_t size_bytes) {
   std::string bytes(size_bytes, '\0');
   for (char& c : bytes) c = static_cast<char>(random());
   return bytes;
+}
+
+TEST(Crc, folding_and_tables_agree_for_every_length_and_offset) {
+  std::string bytes(5000, '\0');
+  std::uint64_t state = 1;
+  for (char& byte : bytes) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    byte = static_cast<char>(state >> 56);
+  }
+  for (std::size_t size = 0; size <= 1700; ++size) {
+    const ByteSpan some = as_bytes(bytes).subspan(size % 17, size);
+    ASSERT_EQ(crc64nvme(some, size * 77), crc64nvme_by_table(some, size * 77)) << size;
+  }
+  EXPECT_EQ(crc64nvme(as_bytes(bytes)), crc64nvme_by_table(as_bytes(bytes), 0));
 }
 
 TEST(Crc, check_values_are_those_of_the_catalogue) {

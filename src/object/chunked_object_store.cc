@@ -73,9 +73,9 @@ Task<Result<ObjectRecord>> ChunkedObjectStore::put(PutRequest request) {
 
 Task<Result<meta::PartRecord>> ChunkedObjectStore::put_part(PutPartRequest request) {
   // Before gigabytes are read for an upload that does not exist.
-  PREDA_CO_TRY(const meta::UploadRecord record,
-               co_await meta_.get_upload(request.bucket, request.key, request.upload_id,
-                                         meta_deadline()));
+  PREDA_CO_TRY(
+      const meta::UploadRecord record,
+      co_await meta_.get_upload(request.bucket, request.key, request.upload_id, meta_deadline()));
   PREDA_CO_TRY(meta::WriteContext context,
                co_await meta_.write_context(request.bucket, meta_deadline()));
   const WriteEpoch write_epoch = context.write_epoch;
@@ -94,8 +94,7 @@ Task<Result<meta::PartRecord>> ChunkedObjectStore::put_part(PutPartRequest reque
 
 Task<Result<std::unique_ptr<ObjectReader>>> ChunkedObjectStore::get(std::string bucket,
                                                                     std::string key) {
-  const std::uint64_t page =
-      std::uint64_t{options_.layout_page_chunks} * options_.chunk_size_bytes;
+  const std::uint64_t page = std::uint64_t{options_.layout_page_chunks} * options_.chunk_size_bytes;
   PREDA_CO_TRY(meta::ObjectAndLayouts found,
                co_await meta_.get_object(bucket, key, 0, page - 1, meta_deadline()));
   std::unique_ptr<ObjectReader> reader = std::make_unique<ChunkedObjectReader>(

@@ -54,8 +54,7 @@ Result<ChunkedObjectReader::Piece> ChunkedObjectReader::piece_at(std::uint64_t f
   piece.chunk_size_bytes =
       std::min<std::uint64_t>(part.chunk_size_bytes, part.size_bytes - chunk_begin);
   piece.offset_bytes = in_part - chunk_begin;
-  piece.size_bytes =
-      std::min(piece.chunk_size_bytes - piece.offset_bytes, end_bytes - first_byte);
+  piece.size_bytes = std::min(piece.chunk_size_bytes - piece.offset_bytes, end_bytes - first_byte);
   return piece;
 }
 

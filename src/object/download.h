@@ -22,10 +22,10 @@ class ChunkedObjectReader final : public ObjectReader {
   // A stretch of the object that lies in one chunk.
   struct Piece {
     std::size_t part = 0;
-    std::uint64_t chunk_number = 0;        // in the part
-    std::uint64_t chunk_begin_bytes = 0;   // in the object
+    std::uint64_t chunk_number = 0;       // in the part
+    std::uint64_t chunk_begin_bytes = 0;  // in the object
     std::uint64_t chunk_size_bytes = 0;
-    std::uint64_t offset_bytes = 0;        // in the chunk
+    std::uint64_t offset_bytes = 0;  // in the chunk
     std::uint64_t size_bytes = 0;
   };
   // The piece that begins at this byte and ends before `end_bytes`: at most one window, at most to

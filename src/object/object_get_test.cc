@@ -17,9 +17,9 @@ TEST(ObjectGet, any_range_comes_back) {
   auto reader = test.open("key").value();
   for (int round = 0; round < 200; ++round) {
     const std::uint64_t first = test.cluster.random().below(bytes.size());
-    const std::uint64_t size =
-        round % 2 == 0 ? 1 + test.cluster.random().below(200)
-                       : 1 + test.cluster.random().below(bytes.size() - first);
+    const std::uint64_t size = round % 2 == 0
+                                   ? 1 + test.cluster.random().below(200)
+                                   : 1 + test.cluster.random().below(bytes.size() - first);
     const std::uint64_t last = std::min<std::uint64_t>(first + size, bytes.size()) - 1;
     if (round % 20 == 0) test.cluster.heal();
     if (round % 20 == 10)
@@ -137,8 +137,7 @@ TEST(ObjectGet, a_reader_of_a_replaced_object_goes_on_or_fails_but_never_mixes) 
   EXPECT_TRUE(*test.read(*reader, 0, old.size() - 1) == old);
   auto late = test.open("key").value();
   const ObjectId id = late->record().parts[0].object_id;
-  std::erase_if(test.meta.layouts,
-                [&](const auto& entry) { return entry.second.object_id == id; });
+  std::erase_if(test.meta.layouts, [&](const auto& entry) { return entry.second.object_id == id; });
   ASSERT_TRUE(test.put("key", bytes_of(3'000'000, 3)));
   EXPECT_EQ(test.read(*late, 0, 2'999'999).error().code, ErrorCode::Unavailable);
 }

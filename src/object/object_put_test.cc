@@ -85,8 +85,7 @@ TEST(ObjectPut, the_record_says_what_was_sent) {
   EXPECT_EQ(test.cluster.run(test.store.head("bucket", "a/b")).value(), record);
   for (const auto& [key, layout] : test.meta.layouts) {
     EXPECT_EQ(layout.write_epoch, WriteEpoch{3});
-    EXPECT_EQ(layout.placement_hash,
-              ring::placement_hash("bucket", "a/b", layout.chunk_index));
+    EXPECT_EQ(layout.placement_hash, ring::placement_hash("bucket", "a/b", layout.chunk_index));
   }
 }
 

@@ -44,8 +44,8 @@ std::vector<ShardFileId> Scrubber::sealed_files() const {
   return files;
 }
 
-// In the order of ids, so that a pass that was interrupted goes on where it was. A file that is made
-// during a pass behind its position is read in the next one.
+// In the order of ids, so that a pass that was interrupted goes on where it was. A file that is
+// made during a pass behind its position is read in the next one.
 Task<void> Scrubber::run() {
   const auto stored = co_await load_position();
   std::optional<ShardFileId> position = stored ? *stored : std::nullopt;
@@ -106,8 +106,7 @@ Task<Result<void>> Scrubber::scrub_file(ShardFileId id, bool is_paced) {
   co_return co_await check_records(id, records, is_paced);
 }
 
-Task<Result<void>> Scrubber::check_records(ShardFileId id,
-                                           const std::vector<RecordHeader>& records,
+Task<Result<void>> Scrubber::check_records(ShardFileId id, const std::vector<RecordHeader>& records,
                                            bool is_paced) {
   const auto live_bytes = [this, id] {
     const auto found = writer_->usage().files().find(id);
@@ -154,7 +153,8 @@ Task<Result<void>> Scrubber::check_run(std::shared_ptr<File> file, std::vector<R
     // A decision is in the file's index as well; what counts no more need not be repaired.
     const bool is_dead = std::ranges::find(dead_decisions, record) != dead_decisions.end();
     hooks_.rewrite(record.file_id);
-    Damage damage{options_->drive,         record.key, record.write_id, record.file_id,
+    Damage damage{options_->drive,         record.key,
+                  record.write_id,         record.file_id,
                   record.own_offset_bytes, "a damaged record met by scrub"};
     if (is_dead) damage.key.reset();
     report(std::move(damage));

@@ -27,7 +27,8 @@ struct ScrubReport {
 // whoever repairs; a file whose own frame is damaged is written anew by compaction. Used on the
 // loop of one drive.
 //
-// Where it was is kept in the index (not synced), so that a restart goes on and does not begin anew.
+// Where it was is kept in the index (not synced), so that a restart goes on and does not begin
+// anew.
 class Scrubber {
  public:
   struct Hooks {
@@ -48,7 +49,8 @@ class Scrubber {
  private:
   std::vector<ShardFileId> sealed_files() const;
   Task<Result<void>> scrub_file(ShardFileId id, bool is_paced);
-  Task<Result<void>> check_records(ShardFileId id, const std::vector<segment::RecordHeader>& records,
+  Task<Result<void>> check_records(ShardFileId id,
+                                   const std::vector<segment::RecordHeader>& records,
                                    bool is_paced);
   Task<Result<void>> check_run(std::shared_ptr<File> file, std::vector<segment::RecordHeader> run,
                                const std::vector<segment::RecordHeader>& dead_decisions);

@@ -69,8 +69,8 @@ TEST_F(ShardScrub, every_flipped_bit_that_matters_is_found) {
       const std::string dead(segments_of(3, 3100).front().stored.text());
       const std::size_t dead_at = good.live.find(dead.substr(0, 64));
       ASSERT_NE(dead_at, std::string::npos);
-      const bool is_dead = at >= dead_at - segment::kRecordHeaderSizeBytes &&
-                           at < dead_at + dead.size();
+      const bool is_dead =
+          at >= dead_at - segment::kRecordHeaderSizeBytes && at < dead_at + dead.size();
       EXPECT_TRUE(is_padding || is_dead) << "byte " << at << " of " << good.live.size();
     }
     only_file() = good;
@@ -81,7 +81,7 @@ TEST_F(ShardScrub, every_flipped_bit_that_matters_is_found) {
 
 TEST_F(ShardScrub, a_good_block_in_the_wrong_place_is_damage) {
   ASSERT_TRUE(machine_.open());
-  for (std::uint32_t number = 0; number < 4; ++number) put(number, 3000);   // a block each
+  for (std::uint32_t number = 0; number < 4; ++number) put(number, 3000);  // a block each
   reopen();
   std::string& bytes = only_file().live;
   const std::string first = bytes.substr(kFileHeaderSizeBytes, kDiskBlockBytes);
@@ -122,7 +122,7 @@ TEST_F(ShardScrub, a_block_that_cannot_be_read_is_damage_of_its_shards) {
 TEST_F(ShardScrub, a_file_with_a_damaged_frame_is_written_anew) {
   fill();
   const std::string name = machine_.disk.live_names.begin()->first;
-  only_file().live[20] = static_cast<char>(only_file().live[20] ^ 1);   // the file's header
+  only_file().live[20] = static_cast<char>(only_file().live[20] ^ 1);  // the file's header
   EXPECT_EQ(scrub().damage_count, 1U);
   EXPECT_EQ(machine_.run(machine_.store->compact_once()).value(), 1U);
   EXPECT_FALSE(machine_.disk.live_names.contains(name));

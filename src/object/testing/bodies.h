@@ -16,10 +16,10 @@ class TextBody final : public BodySource {
  public:
   explicit TextBody(std::string text) : text_(Buffer::take(std::move(text))) {}
 
-  Random* random = nullptr;            // draws the size of the pieces
-  bool is_announced = true;            // tells its size
+  Random* random = nullptr;              // draws the size of the pieces
+  bool is_announced = true;              // tells its size
   std::optional<std::size_t> breaks_at;  // an error instead of this byte
-  Clock* clock = nullptr;              // with `delay`: before each piece
+  Clock* clock = nullptr;                // with `delay`: before each piece
   Duration delay{};
   ObjectChecksum sent;
   std::function<void(std::size_t)> on_read;  // with what was handed out before

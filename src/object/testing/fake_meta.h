@@ -46,9 +46,8 @@ class FakeMeta final : public meta::MetaService {
     if (loses_answer) co_return *std::exchange(loses_answer, std::nullopt);
     co_return command.record;
   }
-  Task<Result<meta::ObjectAndLayouts>> get_object(std::string, std::string key,
-                                                  std::uint64_t first, std::uint64_t last,
-                                                  Instant) override {
+  Task<Result<meta::ObjectAndLayouts>> get_object(std::string, std::string key, std::uint64_t first,
+                                                  std::uint64_t last, Instant) override {
     ++get_object_count;
     const auto found = objects.find(key);
     if (found == objects.end()) co_return make_error(ErrorCode::NotFound, "key");
@@ -56,11 +55,11 @@ class FakeMeta final : public meta::MetaService {
     std::uint64_t begin = 0;
     for (const ObjectPart& part : found->second.parts) {
       for (std::uint64_t at = 0, i = 0; at < part.size_bytes; at += part.chunk_size_bytes, ++i) {
-        const std::uint64_t end = std::min<std::uint64_t>(at + part.chunk_size_bytes,
-                                                          part.size_bytes);
+        const std::uint64_t end =
+            std::min<std::uint64_t>(at + part.chunk_size_bytes, part.size_bytes);
         if (begin + at > last || begin + end <= first) continue;
-        const ChunkIndex index{static_cast<std::uint32_t>(
-            std::uint64_t{part.part_number.value()} << 16 | i)};
+        const ChunkIndex index{
+            static_cast<std::uint32_t>(std::uint64_t{part.part_number.value()} << 16 | i)};
         answer.layouts.push_back(layouts.at(chunk_key(part.object_id, index)));
       }
       begin += part.size_bytes;
@@ -111,9 +110,13 @@ class FakeMeta final : public meta::MetaService {
 
   // ---- what objects do not use
 
-  Task<Result<BucketRecord>> create_bucket(BucketRecord, Instant) override { return no<BucketRecord>(); }
+  Task<Result<BucketRecord>> create_bucket(BucketRecord, Instant) override {
+    return no<BucketRecord>();
+  }
   Task<Result<void>> delete_bucket(std::string, Instant) override { return no<void>(); }
-  Task<Result<BucketRecord>> get_bucket(std::string, Instant) override { return no<BucketRecord>(); }
+  Task<Result<BucketRecord>> get_bucket(std::string, Instant) override {
+    return no<BucketRecord>();
+  }
   Task<Result<std::vector<BucketRecord>>> list_buckets(Instant) override {
     return no<std::vector<BucketRecord>>();
   }

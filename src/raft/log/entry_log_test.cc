@@ -153,8 +153,8 @@ TEST(EntryLog, random_operations_equal_a_list) {
           break;
         }
         default: {
-          const Entries more = entries_of(model.size() + 1, 1 + random.below(5), term,
-                                          random.below(3000));
+          const Entries more =
+              entries_of(model.size() + 1, 1 + random.below(5), term, random.below(3000));
           put(model, more);
           ASSERT_TRUE(disk.append(more));
         }

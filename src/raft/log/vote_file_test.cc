@@ -25,8 +25,8 @@ struct VoteOnDisk {
   std::unique_ptr<VoteFile> file;
 };
 
-const std::vector<HardState> kStates{{1, NodeId{1}}, {2, std::nullopt}, {2, NodeId{3}},
-                                     {7, NodeId{2}}, {8, NodeId{1}}};
+const std::vector<HardState> kStates{
+    {1, NodeId{1}}, {2, std::nullopt}, {2, NodeId{3}}, {7, NodeId{2}}, {8, NodeId{1}}};
 
 TEST(VoteFile, nothing_there_is_term_zero) {
   VoteOnDisk disk;

@@ -1,0 +1,135 @@
+#include "digest/crc64_fold.h"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace predastore::digest {
+
+#if defined(__x86_64__)
+namespace {
+
+constexpr std::uint64_t kPolynomial = 0x9a6c9329ac4bc9b5u;  // reflected: bit 0 is the highest power
+
+// x^power modulo the polynomial.
+constexpr std::uint64_t power_of_x(unsigned power) {
+  std::uint64_t value = std::uint64_t{1} << 63;
+  for (unsigned i = 0; i < power; ++i)
+    value = (value & 1) != 0 ? (value >> 1) ^ kPolynomial : value >> 1;
+  return value;
+}
+
+// Sixteen bytes are low(x)·x^64 + high(x), the first byte in the low half. So many bits further
+// to the front they are low·x^(64+bits) + high·x^bits. The product of two reflected words is one
+// power of x too high in a register of 128 bits, so the constants are one too low.
+template <unsigned kBits>
+struct Fold {
+  static constexpr std::uint64_t kLow = power_of_x(kBits + 63);
+  static constexpr std::uint64_t kHigh = power_of_x(kBits - 1);
+};
+
+template <unsigned kBits>
+__attribute__((target("pclmul,sse2"), always_inline)) inline __m128i folded(__m128i bytes,
+                                                                            __m128i next) {
+  const __m128i constants = _mm_set_epi64x(static_cast<long long>(Fold<kBits>::kHigh),
+                                           static_cast<long long>(Fold<kBits>::kLow));
+  const __m128i low = _mm_clmulepi64_si128(bytes, constants, 0x00);
+  const __m128i high = _mm_clmulepi64_si128(bytes, constants, 0x11);
+  return _mm_xor_si128(_mm_xor_si128(low, high), next);
+}
+
+__attribute__((target("pclmul,sse2"), always_inline)) inline __m128i load(const std::byte* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+
+#define PREDA_WIDE __attribute__((target("avx512f,vpclmulqdq,pclmul"), always_inline)) inline
+
+template <unsigned kBits>
+PREDA_WIDE __m512i folded_wide(__m512i bytes, __m512i next) {
+  const auto low_constant = static_cast<long long>(Fold<kBits>::kLow);
+  const auto high_constant = static_cast<long long>(Fold<kBits>::kHigh);
+  const __m512i constants =
+      _mm512_set_epi64(high_constant, low_constant, high_constant, low_constant, high_constant,
+                       low_constant, high_constant, low_constant);
+  const __m512i low = _mm512_clmulepi64_epi128(bytes, constants, 0x00);
+  const __m512i high = _mm512_clmulepi64_epi128(bytes, constants, 0x11);
+  return _mm512_xor_si512(_mm512_xor_si512(low, high), next);
+}
+
+PREDA_WIDE __m512i load_wide(const std::byte* at) { return _mm512_loadu_si512(at); }
+
+// The same sixteen lanes at a time: 64 bytes, from a multiple of 256.
+__attribute__((target("avx512f,vpclmulqdq,pclmul"))) std::array<std::byte, 64> fold_wide(
+    ByteSpan bytes, std::uint64_t state) {
+  const std::byte* at = bytes.data();
+  const std::byte* const end = at + bytes.size();
+  const __m512i before = _mm512_set_epi64(0, 0, 0, 0, 0, 0, 0, static_cast<long long>(state));
+  __m512i lane0 = _mm512_xor_si512(load_wide(at), before);
+  __m512i lane1 = load_wide(at + 64);
+  __m512i lane2 = load_wide(at + 128);
+  __m512i lane3 = load_wide(at + 192);
+  for (at += 256; at != end; at += 256) {
+    lane0 = folded_wide<2048>(lane0, load_wide(at));
+    lane1 = folded_wide<2048>(lane1, load_wide(at + 64));
+    lane2 = folded_wide<2048>(lane2, load_wide(at + 128));
+    lane3 = folded_wide<2048>(lane3, load_wide(at + 192));
+  }
+  const __m512i all =
+      folded_wide<512>(folded_wide<512>(folded_wide<512>(lane0, lane1), lane2), lane3);
+  std::array<std::byte, 64> rest{};
+  _mm512_storeu_si512(rest.data(), all);
+  return rest;
+}
+
+bool can_fold_wide() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("vpclmulqdq") != 0;
+}
+
+__attribute__((target("pclmul,sse2"))) std::array<std::byte, 16> fold_narrow(ByteSpan bytes,
+                                                                             std::uint64_t state) {
+  const std::byte* at = bytes.data();
+  const std::byte* const end = at + bytes.size();
+  __m128i lane0 = _mm_xor_si128(load(at), _mm_set_epi64x(0, static_cast<long long>(state)));
+  __m128i lane1 = load(at + 16);
+  __m128i lane2 = load(at + 32);
+  __m128i lane3 = load(at + 48);
+  for (at += 64; at != end; at += 64) {
+    lane0 = folded<512>(lane0, load(at));
+    lane1 = folded<512>(lane1, load(at + 16));
+    lane2 = folded<512>(lane2, load(at + 32));
+    lane3 = folded<512>(lane3, load(at + 48));
+  }
+  const __m128i all = folded<128>(folded<128>(folded<128>(lane0, lane1), lane2), lane3);
+  std::array<std::byte, 16> rest{};
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(rest.data()), all);
+  return rest;
+}
+
+}  // namespace
+
+bool can_fold_crc64() { return __builtin_cpu_supports("pclmul") != 0; }
+
+std::array<std::byte, 16> fold_crc64(ByteSpan bytes, std::uint64_t state) {
+  PREDA_ASSERT(!bytes.empty() && bytes.size() % 64 == 0);
+  static const bool is_wide = can_fold_wide();
+  const std::size_t wide_bytes = bytes.size() / 256 * 256;
+  if (!is_wide || wide_bytes < 512) return fold_narrow(bytes, state);
+  // What is left after the wide part is at most three lanes of 64 bytes.
+  std::array<std::byte, 256> rest{};
+  const auto folded_bytes = fold_wide(bytes.first(wide_bytes), state);
+  std::memcpy(rest.data(), folded_bytes.data(), folded_bytes.size());
+  const ByteSpan tail = bytes.subspan(wide_bytes);
+  if (!tail.empty()) std::memcpy(rest.data() + folded_bytes.size(), tail.data(), tail.size());
+  return fold_narrow(ByteSpan{rest}.first(folded_bytes.size() + tail.size()), 0);
+}
+#else
+bool can_fold_crc64() { return false; }
+std::array<std::byte, 16> fold_crc64(ByteSpan, std::uint64_t) {
+  PREDA_ASSERT(!"this processor cannot fold");
+  return {};
+}
+#endif
+
+}  // namespace predastore::digest
