@@ -128,10 +128,11 @@ struct GarbageItem {
   std::vector<ChunkLayout> layouts;
   WriteEpoch since;
 };
-// Replaces a layout. `layout.generation` is the one that it was read with: it is compared, and what
-// is stored has the next. Shards rebuilt for the swap are stamped with that next generation. What
-// the chunk is (size, RS, checksum, placement hash) must be the same. A chunk without missing roles
-// leaves the repair queue; a copy left on a node that a role moved away from becomes garbage.
+// Replaces the layout of which `layout` is the next generation: another one in its place is a
+// Conflict. Shards rebuilt for it are stamped with that generation. What the chunk is (size, RS,
+// checksum, placement hash) must be the same. A chunk without missing roles leaves the repair
+// queue; a copy left on a node that a role moved away from becomes garbage. `layout.write_epoch` is
+// set from `write_epoch`.
 struct SwapLayout {
   ChunkLayout layout;
   WriteEpoch write_epoch;
@@ -202,9 +203,11 @@ class MetaService {
                                                              Instant deadline) = 0;
   // The queue from behind a chunk key on (chunk_key() of the last item), so that what cannot be
   // repaired now does not hide the rest.
-  virtual Task<Result<std::vector<RepairItem>>> repair_queue_after(std::string chunk_key_after,
-                                                                   std::uint32_t max_entries,
-                                                                   Instant deadline) = 0;
+  virtual Task<Result<std::vector<RepairItem>>> repair_queue_after(std::string /*chunk_key_after*/,
+                                                                   std::uint32_t /*max_entries*/,
+                                                                   Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "repair_queue_after");
+  }
   virtual Task<Result<void>> swap_layout(SwapLayout command,
                                          Instant deadline) = 0;  // Conflict: generation moved on
   virtual Task<Result<std::vector<GarbageItem>>> garbage_queue(

@@ -143,7 +143,7 @@ Applier::Refusable Applier::swap_layout(const pb::SwapLayout& command) {
   const auto before = state_.find_layout(after.object_id, after.chunk_index);
   if (!before || state_.is_released(after.object_id))
     return make_error(ErrorCode::NotFound, "layout");
-  if (before->generation != after.generation)
+  if (after.generation != next(before->generation))
     return make_error(ErrorCode::Conflict, "the layout's generation has moved on");
   PREDA_CHECK(check_write_epoch(command.write_epoch()));
   after.write_epoch = WriteEpoch{command.write_epoch()};
@@ -151,7 +151,6 @@ Applier::Refusable Applier::swap_layout(const pb::SwapLayout& command) {
   if (before->size_bytes != after.size_bytes || before->rs != after.rs ||
       before->crc64nvme != after.crc64nvme || before->placement_hash != after.placement_hash)
     return refused("a swap that changes what the chunk is");
-  after.generation = next(before->generation);
   state_.put_layout(after);
   release_replaced(*before, after);
   if (has_missing(after))
