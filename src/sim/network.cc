@@ -105,9 +105,9 @@ class SimStream final : public net::Stream {
   }
   void reset() override {
     send_reset(*out_);
-    stop_sending(*in_);
     out_->fail_writer(ErrorCode::Cancelled, "the stream was reset");
     in_->fail_reader(ErrorCode::Cancelled, "the stream was reset");
+    stop_sending(*in_);
   }
 
  private:

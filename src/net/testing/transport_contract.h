@@ -210,7 +210,8 @@ PREDA_CONTRACT(a_large_transfer_arrives_whole) {
   };
   digest::Sha256 sent;
   for (std::uint32_t i = 0; i < kPieces; ++i) sent.update(pattern(256 * 1024, i));
-  self.tasks.spawn(send(std::move(pair->opened), self.soon()));
+  TaskGroup sender{self.world->env().executor, self.clock()};
+  sender.spawn(send(std::move(pair->opened), self.soon()));
   digest::Sha256 received;
   std::size_t size_bytes = 0;
   for (;;) {
@@ -224,6 +225,7 @@ PREDA_CONTRACT(a_large_transfer_arrives_whole) {
   EXPECT_EQ(received.finish(), sent.finish());
   (void)co_await ContractCase::write(*pair->accepted, "thanks", self.soon());
   (void)co_await pair->accepted->finish();
+  (void)co_await sender.join();  // before the transports are stopped
 }
 
 PREDA_CONTRACT(one_direction_may_end_long_before_the_other) {
