@@ -117,40 +117,41 @@ Task<Result<std::size_t>> Repairer::repair_once() {
       co_await meta_.repair_queue(options_.batch_max, env_.clock.now() + options_.call_timeout));
   std::ranges::stable_sort(
       items, {}, [](const meta::RepairItem& item) { return redundancy_left(item.layout); });
-  std::map<Outcome, std::size_t> outcomes;
+  Round round;
+  co_await find_reachable(items, &round.reachable);
   TaskGroup tasks{env_.executor, env_.clock};
   for (meta::RepairItem& item : items) {
     if (is_stopping_) break;
     (void)co_await slots_.acquire(1, kNever);
-    tasks.spawn(repair_item(std::move(item.layout), &outcomes));
+    tasks.spawn(repair_item(std::move(item.layout), &round));
   }
   (void)co_await tasks.join();
-  status_.chunks_waiting = outcomes[Outcome::waiting];
-  status_.chunks_unrepairable = outcomes[Outcome::unrepairable];
-  co_return outcomes[Outcome::repaired];
+  status_.chunks_waiting = round.outcomes[Outcome::waiting];
+  status_.chunks_unrepairable = round.outcomes[Outcome::unrepairable];
+  co_return round.outcomes[Outcome::repaired];
 }
 
-Task<void> Repairer::repair_item(ChunkLayout layout, std::map<Outcome, std::size_t>* outcomes) {
+Task<void> Repairer::repair_item(ChunkLayout layout, Round* round) {
   const SemaphoreHold slot{slots_, 1};
   const std::uint64_t size_bytes = layout.size_bytes;
   const std::string name = to_hex(layout.object_id.span().first(8));
-  const auto outcome = co_await repair_chunk(std::move(layout));
+  const auto outcome = co_await repair_chunk(std::move(layout), round);
   if (!outcome) {
     if (!is_away(outcome.error()) && outcome.error().code != ErrorCode::Conflict) {
       telemetry::log_warn("repair of a chunk failed",
                           {{"object", name}, {"detail", outcome.error().to_string()}});
     }
-    ++(*outcomes)[Outcome::waiting];
+    ++round->outcomes[Outcome::waiting];
     co_return;
   }
-  ++(*outcomes)[*outcome];
+  ++round->outcomes[*outcome];
   if (*outcome != Outcome::repaired) co_return;
   ++status_.chunks_repaired;
   status_.bytes_repaired += size_bytes;
   co_await pace(size_bytes);
 }
 
-Task<Result<Repairer::Outcome>> Repairer::repair_chunk(ChunkLayout layout) {
+Task<Result<Repairer::Outcome>> Repairer::repair_chunk(ChunkLayout layout, Round* round) {
   const Instant deadline = env_.clock.now() + options_.chunk_timeout;
   // The queue's word may be old by now; what is changed is what is read here.
   auto current = co_await meta_.get_layout(layout.object_id, layout.chunk_index, deadline);
@@ -160,7 +161,7 @@ Task<Result<Repairer::Outcome>> Repairer::repair_chunk(ChunkLayout layout) {
   for (std::uint8_t role = 0; role < current->places.size(); ++role) {
     const ShardPlace& place = current->places[role];
     if (!place.is_stored || !place.is_missing) continue;
-    const bool is_up = co_await is_reachable(*current, ShardRole{role});
+    const bool is_up = round->reachable.contains(place.node);
     if (is_up) {
       found.targets.push_back({ShardRole{role}, current->places[role].node});
     } else {
@@ -173,7 +174,7 @@ Task<Result<Repairer::Outcome>> Repairer::repair_chunk(ChunkLayout layout) {
     if (!incarnation) co_return incarnation.error();
     found.incarnation = *incarnation;
     auto outcome = co_await rebuild(*current, found, deadline);
-    if (outcome || outcome.error().code != ErrorCode::Corruption) co_return outcome;
+    if (outcome) co_return outcome;
   }
   // Nothing is missing by the layout, or what is there was not good enough: look at all of it.
   const std::vector<chunk::RebuildTarget> missing = found.targets;
@@ -182,18 +183,24 @@ Task<Result<Repairer::Outcome>> Repairer::repair_chunk(ChunkLayout layout) {
   co_return co_await rebuild(*current, std::move(found), deadline);
 }
 
-Task<bool> Repairer::is_reachable(const ChunkLayout& layout, ShardRole role) {
-  const NodeId node = layout.places[role.value()].node;
-  if (!chunks_.health().may_try(node, chunk::NodeUse::write)) co_return false;
-  const auto info =
-      co_await shards_.stat(node, key_of(layout, role), env_.clock.now() + kReachTimeout);
-  const bool is_up = info || !is_away(info.error());
-  if (is_up) {
-    chunks_.health().succeeded(node, chunk::NodeUse::write);
-  } else {
-    chunks_.health().failed(node, chunk::NodeUse::write);
+// Asks every node once that a missing shard is to go to.
+Task<void> Repairer::find_reachable(std::vector<meta::RepairItem> items,
+                                    std::set<NodeId>* reachable) {
+  std::set<NodeId> asked;
+  for (const meta::RepairItem& item : items) {
+    for (std::uint8_t role = 0; role < item.layout.places.size(); ++role) {
+      const ShardPlace place = item.layout.places[role];
+      if (!place.is_stored || !place.is_missing || !asked.insert(place.node).second) continue;
+      const auto info = co_await shards_.stat(place.node, key_of(item.layout, ShardRole{role}),
+                                              env_.clock.now() + kReachTimeout);
+      if (!info && is_away(info.error())) {
+        chunks_.health().failed(place.node, chunk::NodeUse::write);
+      } else {
+        chunks_.health().succeeded(place.node, chunk::NodeUse::write);
+        reachable->insert(place.node);
+      }
+    }
   }
-  co_return is_up;
 }
 
 // The bucket's incarnation, which every record of a shard carries.
@@ -211,6 +218,7 @@ Task<Result<Incarnation>> Repairer::incarnation_of(const ChunkLayout& layout, In
 // Reads every shard of the chunk and says which are to be written anew.
 Task<Repairer::Examination> Repairer::examine(ChunkLayout layout, Instant deadline) {
   Examination found;
+  found.is_thorough = true;
   for (std::uint8_t role = 0; role < layout.places.size(); ++role) {
     const ShardPlace place = layout.places[role];
     if (!place.is_stored || place.is_missing) continue;
@@ -253,23 +261,26 @@ Task<Result<Repairer::Outcome>> Repairer::rebuild(ChunkLayout layout, Examinatio
     if (!found.is_complete) co_return Outcome::waiting;
     // Everything is there and good: the next generation says so, and leaves the queue.
     swap.layout = std::move(layout);
-    swap.layout.generation = next(swap.layout.generation);
     PREDA_CO_CHECK(co_await meta_.swap_layout(std::move(swap), deadline));
     co_return Outcome::repaired;
   }
   chunk::RebuildRequest request;
+  const Generation generation = layout.generation;
   request.layout = std::move(layout);
   request.incarnation = found.incarnation;
   request.write_epoch = cluster.write_epoch;
   request.targets = std::move(found.targets);
   const std::string name = to_hex(request.layout.object_id.span().first(8));
   auto rebuilt = co_await chunks_.rebuild(std::move(request), deadline);
-  if (!rebuilt && rebuilt.error().code == ErrorCode::Corruption) {
+  // With all nodes there and all shards read it is not for want of an answer.
+  if (!rebuilt &&
+      (rebuilt.error().code == ErrorCode::Corruption || (found.is_thorough && found.is_complete))) {
     telemetry::log_error("a chunk is damaged beyond its parity", {{"object", name}});
     co_return Outcome::unrepairable;
   }
   if (!rebuilt) co_return rebuilt.error();
   swap.layout = std::move(*rebuilt);
+  swap.layout.generation = generation;  // compared; what is stored then is the shards' next one
   PREDA_CO_CHECK(co_await meta_.swap_layout(std::move(swap), deadline));
   co_return Outcome::repaired;
 }

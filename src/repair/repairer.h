@@ -66,20 +66,27 @@ class Repairer {
   struct Examination {
     std::vector<chunk::RebuildTarget> targets;
     Incarnation incarnation;
-    bool is_complete = true;  // every node answered
+    bool is_complete = true;   // every node answered
+    bool is_thorough = false;  // all shards were read
+  };
+
+  // One look at the queue.
+  struct Round {
+    std::set<NodeId> reachable;  // of the nodes that missing shards are to go to
+    std::map<Outcome, std::size_t> outcomes;
   };
 
   Task<void> run_repairs();
   Task<void> run_garbage();
   Task<void> run_reports();
-  Task<void> repair_item(ChunkLayout layout, std::map<Outcome, std::size_t>* outcomes);
-  Task<Result<Outcome>> repair_chunk(ChunkLayout layout);
+  Task<void> find_reachable(std::vector<meta::RepairItem> items, std::set<NodeId>* reachable);
+  Task<void> repair_item(ChunkLayout layout, Round* round);
+  Task<Result<Outcome>> repair_chunk(ChunkLayout layout, Round* round);
   Task<Result<Outcome>> rebuild(ChunkLayout layout, Examination found, Instant deadline);
   Task<Examination> examine(ChunkLayout layout, Instant deadline);
   Task<Result<Incarnation>> verify_role(const ChunkLayout& layout, ShardRole role,
                                         Instant deadline);
   Task<Result<Incarnation>> incarnation_of(const ChunkLayout& layout, Instant deadline);
-  Task<bool> is_reachable(const ChunkLayout& layout, ShardRole role);
   Task<Result<bool>> remove_garbage(meta::GarbageItem item);
   Task<void> pace(std::uint64_t size_bytes);
   Task<void> wait(Duration duration);

@@ -97,6 +97,18 @@ class TestCluster final : public shard::ShardService {
     while (!is_done) step();
   }
 
+  // Lets time pass, and everything run that can.
+  void advance(Duration duration) {
+    settle();
+    clock_.advance(duration);
+    settle();
+  }
+  void settle() {
+    do {
+      loop_.restart();
+    } while (loop_.poll() > 0);
+  }
+
   // ---- ShardService
 
   Task<Result<std::unique_ptr<shard::ShardWriter>>> create(NodeId id, ShardKey key,
