@@ -261,11 +261,11 @@ Task<Result<Repairer::Outcome>> Repairer::rebuild(ChunkLayout layout, Examinatio
     if (!found.is_complete) co_return Outcome::waiting;
     // Everything is there and good: the next generation says so, and leaves the queue.
     swap.layout = std::move(layout);
+    swap.layout.generation = next(swap.layout.generation);
     PREDA_CO_CHECK(co_await meta_.swap_layout(std::move(swap), deadline));
     co_return Outcome::repaired;
   }
   chunk::RebuildRequest request;
-  const Generation generation = layout.generation;
   request.layout = std::move(layout);
   request.incarnation = found.incarnation;
   request.write_epoch = cluster.write_epoch;
@@ -280,7 +280,6 @@ Task<Result<Repairer::Outcome>> Repairer::rebuild(ChunkLayout layout, Examinatio
   }
   if (!rebuilt) co_return rebuilt.error();
   swap.layout = std::move(*rebuilt);
-  swap.layout.generation = generation;  // compared; what is stored then is the shards' next one
   PREDA_CO_CHECK(co_await meta_.swap_layout(std::move(swap), deadline));
   co_return Outcome::repaired;
 }

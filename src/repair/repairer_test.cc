@@ -43,7 +43,8 @@ class RepairTest : public ::testing::Test {
     target.write_epoch = context.write_epoch;
     target.incarnation = context.bucket.incarnation;
     const ObjectId id = target.object_id;
-    auto layout = run(chunk::testing::write_chunk(chunks_, std::move(target), bytes_of(size, seed)));
+    auto layout =
+        run(chunk::testing::write_chunk(chunks_, std::move(target), bytes_of(size, seed)));
     EXPECT_TRUE(layout) << layout.error().to_string();
     meta::PutObject command;
     command.bucket = "b";
@@ -89,7 +90,8 @@ class RepairTest : public ::testing::Test {
   }
   // One bit of a stored payload on a node's disk.
   void damage(NodeId node, const ShardKey& key) {
-    auto segments = run(cluster_.node(node).store->fetch(key, WriteId{}, SegmentIndex{0}, 1, soon()));
+    auto segments =
+        run(cluster_.node(node).store->fetch(key, WriteId{}, SegmentIndex{0}, 1, soon()));
     ASSERT_TRUE(segments);
     const std::string payload(segments->front().stored.text().substr(0, 64));
     for (auto& [name, inode] : cluster_.node(node).disk.live_names) {
@@ -105,8 +107,9 @@ class RepairTest : public ::testing::Test {
                               [this](const ShardKey& key) {
                                 if (made_ != nullptr) made_->report_damage(key);
                               }};
-  Repairer repairer_{cluster_.env(), RepairOptions{.bytes_per_second = 0}, meta_.service(),
-                     chunks_,        cluster_,                             [] { return true; }};
+  Repairer repairer_{cluster_.env(),  RepairOptions{.bytes_per_second = 0},
+                     meta_.service(), chunks_,
+                     cluster_,        [] { return true; }};
 };
 
 constexpr std::size_t kSize = 700'000;
@@ -116,7 +119,7 @@ TEST_F(RepairTest, what_a_node_missed_is_rebuilt_when_it_is_back) {
   const ChunkLayout first = put("first", kSize, 1);
   const ChunkLayout second = put("second", 50'000, 2);
   EXPECT_EQ(pending(), 2U);
-  EXPECT_EQ(repair(), 0U);   // it is still away
+  EXPECT_EQ(repair(), 0U);  // it is still away
   EXPECT_EQ(repairer_.status().chunks_waiting, 2U);
   EXPECT_EQ(pending(), 2U);
   cluster_.heal();
@@ -160,7 +163,7 @@ TEST_F(RepairTest, damage_beyond_the_parity_is_said_and_nothing_is_deleted) {
   ASSERT_TRUE(run(meta().report_damage(reported, soon())));
   EXPECT_EQ(repair(), 0U);
   EXPECT_EQ(repairer_.status().chunks_unrepairable, 1U);
-  EXPECT_EQ(pending(), 1U);   // it stays known
+  EXPECT_EQ(pending(), 1U);  // it stays known
   EXPECT_EQ(layout_of(layout), layout);
   for (std::uint64_t node = 1; node <= 3; ++node) EXPECT_EQ(cluster_.shard_count(NodeId{node}), 1U);
 }
@@ -171,9 +174,8 @@ TEST_F(RepairTest, a_missing_and_a_damaged_shard_wait_for_what_can_save_them) {
   cluster_.heal();
   std::uint8_t present = 0;
   while (layout.places[present].is_missing) ++present;
-  damage(layout.places[present].node,
-         {layout.object_id, layout.chunk_index, ShardRole{present}});
-  EXPECT_EQ(repair(), 0U);   // RS(2,1): two of three are gone, one of them for good
+  damage(layout.places[present].node, {layout.object_id, layout.chunk_index, ShardRole{present}});
+  EXPECT_EQ(repair(), 0U);  // RS(2,1): two of three are gone, one of them for good
   EXPECT_EQ(repairer_.status().chunks_unrepairable, 1U);
   EXPECT_EQ(layout_of(layout), layout);
 }
@@ -190,7 +192,7 @@ TEST_F(RepairTest, a_repair_that_was_cut_off_before_the_swap_is_done_again) {
   request.incarnation = Incarnation{9};
   request.write_epoch = run(meta().cluster_state(soon())).value().write_epoch;
   request.targets = {{ShardRole{missing}, NodeId{2}}};
-  ASSERT_TRUE(run(chunks_.rebuild(std::move(request), soon())));   // and then it died
+  ASSERT_TRUE(run(chunks_.rebuild(std::move(request), soon())));  // and then it died
   EXPECT_EQ(layout_of(layout).generation, Generation{1});
   EXPECT_EQ(repair(), 1U);
   EXPECT_EQ(pending(), 0U);
@@ -213,7 +215,7 @@ TEST_F(RepairTest, garbage_is_removed_after_its_time_and_waits_for_nodes_that_ar
   put("gone", kSize, 10);
   std::vector<std::string> keys{"gone"};
   ASSERT_TRUE(run(meta().delete_objects("b", keys, {}, soon())));
-  EXPECT_EQ(run(repairer_.collect_once()).value(), 0U);   // a reader may still be at it
+  EXPECT_EQ(run(repairer_.collect_once()).value(), 0U);  // a reader may still be at it
   EXPECT_EQ(cluster_.shard_count(NodeId{1}), 2U);
   cluster_.run(meta_.advance(3));
   cluster_.node(3).faults.is_down = true;
@@ -224,7 +226,7 @@ TEST_F(RepairTest, garbage_is_removed_after_its_time_and_waits_for_nodes_that_ar
   const std::uint64_t calls = cluster_.node(1).call_count;
   cluster_.advance(10s);
   EXPECT_EQ(run(repairer_.collect_once()).value(), 0U);
-  EXPECT_EQ(cluster_.node(1).call_count, calls);   // it has done its part
+  EXPECT_EQ(cluster_.node(1).call_count, calls);  // it has done its part
   cluster_.heal();
   cluster_.advance(10s);
   EXPECT_EQ(run(repairer_.collect_once()).value(), 1U);
