@@ -192,13 +192,20 @@ struct Authenticator::Impl {
   }
 
   Environment env;
-  access::AccessKeys& keys;
+  KeyLookup secret_of;
   AuthOptions options;
   std::map<std::string, CachedKey> signing_keys;
 };
 
 Authenticator::Authenticator(Environment env, access::AccessKeys& keys, AuthOptions options)
-    : impl_(new Impl{env, keys, std::move(options), {}}) {}
+    : Authenticator(
+          env,
+          [&keys](std::string id, Instant deadline) {
+            return keys.secret_of(std::move(id), deadline);
+          },
+          std::move(options)) {}
+Authenticator::Authenticator(Environment env, KeyLookup secret_of, AuthOptions options)
+    : impl_(new Impl{env, std::move(secret_of), std::move(options), {}}) {}
 Authenticator::~Authenticator() = default;
 
 Task<AuthOutcome> Authenticator::authenticate(http::Exchange& exchange, Instant deadline) {
@@ -214,7 +221,7 @@ Task<AuthOutcome> Authenticator::authenticate(http::Exchange& exchange, Instant 
   if (auto* error = std::get_if<AuthError>(&mode)) co_return std::move(*error);
   const Payload payload = std::get<Payload>(std::move(mode));
 
-  const auto secret = co_await impl_->keys.secret_of(claim.access_key_id, deadline);
+  const auto secret = co_await impl_->secret_of(claim.access_key_id, deadline);
   if (!secret) {
     co_return refuse(AuthErrorKind::ServiceUnavailable,
                      "The access keys cannot be read now. Please reduce your request rate.");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,11 +58,16 @@ class AuthenticatedRequest {
 
 using AuthOutcome = std::variant<std::unique_ptr<AuthenticatedRequest>, AuthError>;
 
+// The secret of an access key, or none when there is no such key.
+using KeyLookup = std::function<Task<Result<std::optional<crypto::Secret>>>(
+    std::string access_key_id, Instant deadline)>;
+
 // Signature Version 4 of S3, in headers and in the query. Anonymous requests, Version 2 and 4a are
 // refused. One a server, on its loop.
 class Authenticator {
  public:
   Authenticator(Environment env, access::AccessKeys& keys, AuthOptions options);
+  Authenticator(Environment env, KeyLookup secret_of, AuthOptions options);
   ~Authenticator();
 
   // Reads no byte of the body. `exchange` outlives what is returned. `deadline` bounds the look-up

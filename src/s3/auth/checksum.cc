@@ -59,14 +59,10 @@ ChecksumAlgorithm algorithm_of_header(std::string_view header_name) {
   return ChecksumAlgorithm::none;
 }
 
-std::size_t checksum_size_bytes(ChecksumAlgorithm algorithm) {
-  const AlgorithmInfo* info = info_of(algorithm);
-  return info == nullptr ? 0 : info->size_bytes;
-}
-
 std::optional<std::string> parse_checksum(ChecksumAlgorithm algorithm, std::string_view base64) {
   std::optional<std::string> raw = from_base64(base64);
-  if (!raw || raw->size() != checksum_size_bytes(algorithm)) return std::nullopt;
+  const AlgorithmInfo* info = info_of(algorithm);
+  if (!raw || info == nullptr || raw->size() != info->size_bytes) return std::nullopt;
   return raw;
 }
 

@@ -17,7 +17,6 @@ namespace predastore::s3 {
 std::string_view name_of(ChecksumAlgorithm algorithm);  // "CRC32", "CRC64NVME", ...; "" for none
 // "x-amz-checksum-crc32" in lower case gives crc32; none for everything else.
 ChecksumAlgorithm algorithm_of_header(std::string_view header_name);
-std::size_t checksum_size_bytes(ChecksumAlgorithm algorithm);
 
 // One of S3's checksums over bytes that come piece by piece. One thread at a time.
 class ChecksumState {
