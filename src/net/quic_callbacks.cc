@@ -40,7 +40,8 @@ struct QuicCallbacks {
     if (!connection.is_ready_) return NGTCP2_ERR_CALLBACK_FAILURE;
     const QuicOptions& options = connection.host_->options();
     if (options.admits && !options.admits(connection.peer_)) return NGTCP2_ERR_CALLBACK_FAILURE;
-    auto state = std::make_shared<QuicStreamState>(connection.clock_, id);
+    auto state =
+        std::make_shared<QuicStreamState>(connection.clock_, id, connection.host_->block_pool());
     (void)ngtcp2_conn_set_stream_user_data(conn, id, state.get());
     connection.streams_.emplace(id, state);
     connection.host_->on_stream(

@@ -35,6 +35,7 @@ class QuicHost {
                                 std::size_t segment_bytes) = 0;
   virtual const SocketAddress& local() const = 0;
   virtual MutableByteSpan send_memory() = 0;  // scratch of one flush
+  virtual const std::shared_ptr<QuicBlockPool>& block_pool() const = 0;
   virtual void want_flush(std::shared_ptr<QuicConnection> connection) = 0;
 
   virtual ConnectionId new_connection_id(QuicConnection& connection) = 0;

@@ -15,7 +15,7 @@ std::unique_ptr<Stream> QuicConnection::open_stream() {
   if (ngtcp2_conn_get_streams_bidi_left(connection_) == 0) return nullptr;
   std::int64_t id = -1;
   if (ngtcp2_conn_open_bidi_stream(connection_, &id, nullptr) != 0) return nullptr;
-  auto state = std::make_shared<QuicStreamState>(clock_, id);
+  auto state = std::make_shared<QuicStreamState>(clock_, id, host_->block_pool());
   (void)ngtcp2_conn_set_stream_user_data(connection_, id, state.get());
   streams_.emplace(id, state);
   return std::make_unique<QuicStream>(shared_from_this(), std::move(state));

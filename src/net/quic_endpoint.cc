@@ -10,7 +10,8 @@ namespace predastore::net {
 namespace {
 
 constexpr std::size_t kSendMemoryBytes = 256 * 1024;
-constexpr int kReceiveRounds = 4;  // system calls before others on the loop have their turn
+constexpr int kReceiveRounds = 1;  // system calls before others on the loop have their turn
+constexpr std::size_t kIdleBlocksMax = 64;
 constexpr std::size_t kHalfOpenMax = 64;
 constexpr Duration kHalfOpenGrace = 500ms;  // a handshake is not given up for another before that
 // A peer dials anew only when it has lost its connection, which this side may not have noticed.
@@ -32,6 +33,7 @@ QuicEndpoint::QuicEndpoint(Environment env, QuicOptions options,
                    if (!pending_send_) (void)socket_->send(to, bytes, bytes.size());
                  }),
       send_memory_(kSendMemoryBytes),
+      block_pool_(std::make_shared<QuicBlockPool>(kIdleBlocksMax)),
       incoming_changed_(env_.clock),
       dials_(env_.executor, env_.clock) {}
 
@@ -123,6 +125,17 @@ std::vector<std::shared_ptr<QuicConnection>> QuicEndpoint::connections() const {
   for (const auto& [id, connection] : by_id_) result.push_back(connection);
   std::sort(result.begin(), result.end());
   result.erase(std::unique(result.begin(), result.end()), result.end());
+  return result;
+}
+
+QuicCounts QuicEndpoint::counts() const {
+  QuicCounts result;
+  for (const auto& connection : connections()) {
+    ++result.connections;
+    result.streams += connection->stream_count();
+  }
+  result.half_open = half_open_.size();
+  result.streams_to_accept = incoming_.size();
   return result;
 }
 

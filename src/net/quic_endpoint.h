@@ -32,6 +32,7 @@ class QuicEndpoint final : public QuicHost, public std::enable_shared_from_this<
   Task<Result<std::unique_ptr<Stream>>> accept();
   Task<void> stop();
   void close();  // everything, at once
+  QuicCounts counts() const;
 
   const Environment& env() const override { return env_; }
   const QuicOptions& options() const override { return options_; }
@@ -40,6 +41,7 @@ class QuicEndpoint final : public QuicHost, public std::enable_shared_from_this<
                         std::size_t segment_bytes) override;
   const SocketAddress& local() const override { return socket_->local(); }
   MutableByteSpan send_memory() override { return send_memory_; }
+  const std::shared_ptr<QuicBlockPool>& block_pool() const override { return block_pool_; }
   void want_flush(std::shared_ptr<QuicConnection> connection) override;
   ConnectionId new_connection_id(QuicConnection& connection) override;
   void adopt_connection_id(ConnectionId id, QuicConnection& connection) override;
@@ -91,6 +93,7 @@ class QuicEndpoint final : public QuicHost, public std::enable_shared_from_this<
   std::unique_ptr<QuicSocket> socket_;
   QuicAdmission admission_;
   std::vector<std::byte> send_memory_;
+  std::shared_ptr<QuicBlockPool> block_pool_;
   std::optional<PendingSend> pending_send_;
 
   std::unordered_map<ConnectionId, std::shared_ptr<QuicConnection>> by_id_;

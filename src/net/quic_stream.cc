@@ -10,7 +10,6 @@ namespace {
 
 // A request is mostly small, what follows the first packets mostly is not.
 constexpr std::size_t kFirstBlockBytes = 4096;
-constexpr std::size_t kBlockBytes = 64 * 1024;
 
 }  // namespace
 
@@ -19,10 +18,13 @@ void QuicReceiveQueue::append(ByteSpan bytes) {
   while (!bytes.empty()) {
     if (blocks_.empty() || blocks_.back().filled_bytes == blocks_.back().capacity_bytes) {
       Block fresh;
-      fresh.capacity_bytes = blocks_.empty() && bytes.size() <= kFirstBlockBytes
-                                 ? kFirstBlockBytes
-                                 : std::max(kBlockBytes, bytes.size());
-      fresh.memory = std::shared_ptr<std::byte[]>(new std::byte[fresh.capacity_bytes]);
+      if (blocks_.empty() && bytes.size() <= kFirstBlockBytes) {
+        fresh.capacity_bytes = kFirstBlockBytes;
+        fresh.memory = std::shared_ptr<std::byte[]>(new std::byte[kFirstBlockBytes]);
+      } else {
+        fresh.capacity_bytes = QuicBlockPool::kBlockBytes;
+        fresh.memory = pool_->take();
+      }
       blocks_.push_back(std::move(fresh));
     }
     Block& block = blocks_.back();

@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "env/sync.h"
+#include "net/quic_block_pool.h"
 #include "net/transport.h"
 
 namespace predastore::net {
@@ -19,6 +20,7 @@ class QuicConnection;
 // Bytes that arrived and were not read: blocks that are filled once, and handed out in slices.
 class QuicReceiveQueue {
  public:
+  explicit QuicReceiveQueue(std::shared_ptr<QuicBlockPool> pool) : pool_(std::move(pool)) {}
   void append(ByteSpan bytes);
   Buffer take(std::size_t max_bytes);  // of the first block; not empty
   std::size_t size_bytes() const { return size_bytes_; }
@@ -31,6 +33,7 @@ class QuicReceiveQueue {
     std::size_t filled_bytes = 0;
     std::size_t read_bytes = 0;
   };
+  std::shared_ptr<QuicBlockPool> pool_;
   std::deque<Block> blocks_;
   std::size_t size_bytes_ = 0;
 };
@@ -59,8 +62,8 @@ class QuicSendQueue {
 // One stream as its connection sees it. Lives until the connection has closed it and its handle is
 // gone.
 struct QuicStreamState {
-  QuicStreamState(Clock& clock, std::int64_t stream_id)
-      : id(stream_id), readable(clock), writable(clock) {}
+  QuicStreamState(Clock& clock, std::int64_t stream_id, std::shared_ptr<QuicBlockPool> pool)
+      : id(stream_id), in(std::move(pool)), readable(clock), writable(clock) {}
 
   const std::int64_t id;
   QuicReceiveQueue in;

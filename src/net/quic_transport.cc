@@ -22,6 +22,7 @@ class EndpointTransport final : public QuicTransport {
   Task<Result<std::unique_ptr<Stream>>> accept() override { return endpoint_->accept(); }
   Task<void> stop() override { return endpoint_->stop(); }
   std::uint16_t local_port() const override { return endpoint_->local_port(); }
+  QuicCounts counts() const override { return endpoint_->counts(); }
 
  private:
   std::shared_ptr<QuicEndpoint> endpoint_;

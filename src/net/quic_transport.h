@@ -36,9 +36,18 @@ struct QuicOptions {
       1s;  // how long open() answers Unavailable at once after a connection failed
 };
 
+// What an endpoint holds at this moment.
+struct QuicCounts {
+  std::size_t connections = 0;        // of both directions, with those below
+  std::size_t half_open = 0;          // accepted, and the peer has not proved who it is
+  std::size_t streams = 0;            // not over yet
+  std::size_t streams_to_accept = 0;  // not taken by accept() yet
+};
+
 class QuicTransport : public Transport {
  public:
   virtual std::uint16_t local_port() const = 0;
+  virtual QuicCounts counts() const = 0;
 };
 
 // One UDP socket on `io`, which must be the loop behind env.executor. TLS 1.3 with certificates on

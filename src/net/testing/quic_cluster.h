@@ -11,7 +11,7 @@
 #include "env/host.h"
 #include "env/run_task.h"
 #include "net/quic_transport.h"
-#include "net/testing/transport_contract.h"
+#include "net/testing/transport_world.h"
 
 namespace predastore::net::testing {
 
