@@ -24,6 +24,7 @@ std::size_t write_quorum(RsConfig rs) {
 WriterState::WriterState(ChunkService& chunk_service, ChunkTarget chunk_target)
     : service(chunk_service),
       target(std::move(chunk_target)),
+      write_id(chunk_service.new_write_id()),
       next_candidate(target.rs.width()),
       progress(chunk_service.env_.clock) {
   choose_nodes();
@@ -36,7 +37,7 @@ void WriterState::choose_nodes() {
   for (std::size_t role = 0; role < target.rs.width(); ++role) {
     roles.push_back(std::make_unique<Role>(service.env_.clock));
     roles[role]->node = target.candidates[role];
-    roles[role]->write_id = service.new_write_id();
+    roles[role]->write_id = write_id;
     if (!service.health_.may_try(roles[role]->node, NodeUse::write)) left_out.push_back(role);
   }
   std::erase_if(left_out, [this](std::size_t role) { return substitute(role); });
@@ -237,7 +238,7 @@ ChunkLayout WriterState::layout() const {
   layout.crc64nvme = crc64nvme;
   for (std::size_t i = 0; i < roles.size(); ++i) {
     const Role& role = *roles[i];
-    ShardPlace place{.node = target.candidates[i], .write_id = WriteId{}};
+    ShardPlace place{.node = target.candidates[i], .write_id = write_id};
     if (segment::segment_count(size_bytes, target.rs, key_of(i).role) == 0) {
       place.is_stored = false;
     } else if (role.phase == Phase::durable) {
@@ -245,6 +246,7 @@ ChunkLayout WriterState::layout() const {
       place.write_id = role.write_id;
     } else {
       place.is_missing = true;
+      place.write_id = WriteId{};
     }
     layout.places.push_back(place);
   }

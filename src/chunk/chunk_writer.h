@@ -55,6 +55,8 @@ struct WriterState : std::enable_shared_from_this<WriterState> {
   ChunkService& service;
   ChunkTarget target;
   std::vector<std::unique_ptr<Role>> roles;
+  // Of all roles (another one where a substitute takes over), so that a layout keeps it once.
+  WriteId write_id;
   std::size_t next_candidate = 0;  // of the substitutes
   std::uint64_t size_bytes = 0;
   std::uint32_t stripe_count = 0;

@@ -145,6 +145,10 @@ class FakeMeta final : public meta::MetaService {
   Task<Result<std::vector<meta::RepairItem>>> repair_queue(std::uint32_t, Instant) override {
     return no<std::vector<meta::RepairItem>>();
   }
+  Task<Result<std::vector<meta::RepairItem>>> repair_queue_after(std::string, std::uint32_t,
+                                                                 Instant) override {
+    return no<std::vector<meta::RepairItem>>();
+  }
   Task<Result<std::vector<meta::GarbageItem>>> garbage_queue(std::uint32_t, Instant) override {
     return no<std::vector<meta::GarbageItem>>();
   }
