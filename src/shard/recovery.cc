@@ -205,6 +205,12 @@ Task<Result<std::vector<RecordHeader>>> FileRecovery::load(FoundFile found) {
   co_return co_await scan(std::move(file), found.id, found.trailer.footer_offset_bytes);
 }
 
+Task<Result<std::vector<RecordHeader>>> FileRecovery::scan_file(FoundFile found) {
+  PREDA_CO_TRY(auto file, co_await env_.files.open(path_of(found.id),
+                                                   FileMode{.direct = options_->direct_io}));
+  co_return co_await scan(std::move(file), found.id, found.trailer.footer_offset_bytes);
+}
+
 Task<Result<std::vector<RecordHeader>>> FileRecovery::scan(std::shared_ptr<File> file,
                                                            ShardFileId id,
                                                            std::uint64_t end_bytes) {

@@ -40,6 +40,8 @@ class FileRecovery {
   Task<Result<FoundFile>> find(ShardFileId id);
   // The headers of all good records of a file: from its index, or by a scan when that is damaged.
   Task<Result<std::vector<segment::RecordHeader>>> load(FoundFile found);
+  // The same by reading the whole file, payloads and all; damaged segments are in take_damage().
+  Task<Result<std::vector<segment::RecordHeader>>> scan_file(FoundFile found);
   std::vector<Damage> take_damage() { return std::move(damage_); }
 
  private:
