@@ -88,9 +88,7 @@ std::string checksum_element(ChecksumAlgorithm algorithm) {
 std::string_view checksum_type_name(ChecksumType type) {
   return type == ChecksumType::composite ? "COMPOSITE" : "FULL_OBJECT";
 }
-std::size_t checksum_size_bytes(ChecksumAlgorithm algorithm) {
-  return info_of(algorithm).size_bytes;
-}
+std::size_t raw_checksum_size(ChecksumAlgorithm algorithm) { return info_of(algorithm).size_bytes; }
 
 std::optional<ChecksumAlgorithm> parse_algorithm(std::string_view name) {
   for (const AlgorithmInfo& info : kAlgorithms) {

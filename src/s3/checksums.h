@@ -16,7 +16,7 @@ std::string_view algorithm_name(ChecksumAlgorithm algorithm);  // "CRC64NVME"
 std::string checksum_header(ChecksumAlgorithm algorithm);      // "x-amz-checksum-crc64nvme"
 std::string checksum_element(ChecksumAlgorithm algorithm);     // "ChecksumCRC64NVME"
 std::string_view checksum_type_name(ChecksumType type);        // "FULL_OBJECT"
-std::size_t checksum_size_bytes(ChecksumAlgorithm algorithm);  // raw
+std::size_t raw_checksum_size(ChecksumAlgorithm algorithm);    // raw
 // In any case of letters; none for an unknown name.
 std::optional<ChecksumAlgorithm> parse_algorithm(std::string_view name);
 // Of an XML element's name; none when it is no checksum.

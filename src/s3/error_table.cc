@@ -149,9 +149,19 @@ S3Error not_found(const Error& error, ErrorContext context) {
              : NoSuchKey;
 }
 
-S3Error conflict(ErrorContext context) {
+S3Error conflict(const Error& error, ErrorContext context) {
   if (context == ErrorContext::delete_bucket) return BucketNotEmpty;
-  return PreconditionFailed;
+  S3Error failed{PreconditionFailed};
+  if (error.detail == "If-Match" || error.detail == "If-None-Match")
+    failed.with("Condition", error.detail);
+  return failed;
+}
+
+// What the state machine found wrong with a request that had looked right here.
+S3Error refused(const Error& error) {
+  if (error.detail == "part order") return InvalidPartOrder;
+  if (error.detail == "part too small") return EntityTooSmall;
+  return S3Error{InvalidArgument, error.detail};
 }
 
 }  // namespace
@@ -179,8 +189,8 @@ S3Error translated(const Error& error, ErrorContext context) {
     case ErrorCode::NotFound: return not_found(error, context);
     case ErrorCode::AlreadyExists:
       return context == ErrorContext::create_bucket ? BucketAlreadyOwnedByYou : OperationAborted;
-    case ErrorCode::Conflict: return conflict(context);
-    case ErrorCode::InvalidArgument: return S3Error{InvalidArgument, error.detail};
+    case ErrorCode::Conflict: return conflict(error, context);
+    case ErrorCode::InvalidArgument: return refused(error);
     case ErrorCode::Unauthorized: return AccessDenied;
     case ErrorCode::Unsupported: return NotImplemented;
     case ErrorCode::NoSpace: return InsufficientStorage;

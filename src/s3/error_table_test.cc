@@ -38,6 +38,15 @@ TEST(ErrorTable, reads_a_conflict_by_what_was_being_done) {
             S3Code::BucketAlreadyOwnedByYou);
 }
 
+TEST(ErrorTable, names_the_condition_and_the_fault_of_a_list_of_parts) {
+  const S3Error failed = to_s3_error({ErrorCode::Conflict, "If-None-Match"}, ErrorContext::write);
+  ASSERT_EQ(failed.details.size(), 1u);
+  EXPECT_EQ(failed.details[0].second, "If-None-Match");
+  EXPECT_EQ(to_s3_error({ErrorCode::InvalidArgument, "part order"}).code, S3Code::InvalidPartOrder);
+  EXPECT_EQ(to_s3_error({ErrorCode::InvalidArgument, "part too small"}).code,
+            S3Code::EntityTooSmall);
+}
+
 TEST(ErrorTable, sheds_what_did_not_happen_and_hides_the_inside_of_what_failed) {
   EXPECT_EQ(to_s3_error({ErrorCode::Unavailable, "queue full"}).code, S3Code::SlowDown);
   EXPECT_EQ(to_s3_error({ErrorCode::NoSpace, "drive 3"}).code, S3Code::InsufficientStorage);

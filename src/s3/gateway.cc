@@ -21,9 +21,7 @@ Task<S3Result<Reply>> not_built(Call& call) {
 
 Task<S3Result<Reply>> dispatch(Call& call) {
   switch (call.operation.operation) {
-    case Operation::not_built:
-    case Operation::copy_object:
-    case Operation::upload_part_copy: break;
+    case Operation::not_built: break;
     case Operation::list_buckets: return list_buckets(call);
     case Operation::create_bucket: return create_bucket(call);
     case Operation::delete_bucket: return delete_bucket(call);
@@ -34,11 +32,13 @@ Task<S3Result<Reply>> dispatch(Call& call) {
     case Operation::list_multipart_uploads: return list_multipart_uploads(call);
     case Operation::delete_objects: return delete_objects(call);
     case Operation::put_object: return put_object(call);
+    case Operation::copy_object: return copy_object(call);
     case Operation::get_object: return get_object(call);
     case Operation::head_object: return head_object(call);
     case Operation::delete_object: return delete_object(call);
     case Operation::create_multipart_upload: return create_multipart_upload(call);
     case Operation::upload_part: return upload_part(call);
+    case Operation::upload_part_copy: return upload_part_copy(call);
     case Operation::complete_multipart_upload: return complete_multipart_upload(call);
     case Operation::abort_multipart_upload: return abort_multipart_upload(call);
     case Operation::list_parts: return list_parts(call);

@@ -122,7 +122,7 @@ S3Result<void> refuse_unbuilt(const http::Headers& headers) {
     const std::string name = http::to_lower(header.name);
     if (name.starts_with("x-amz-server-side-encryption") || name == "x-amz-tagging" ||
         name.starts_with("x-amz-object-lock-") || name == "x-amz-write-offset-bytes" ||
-        name == "x-amz-copy-source-server-side-encryption-customer-algorithm") {
+        name.starts_with("x-amz-copy-source-server-side-encryption-")) {
       return S3Error{S3Code::NotImplemented}.with("Header", name);
     }
     if (name == "x-amz-storage-class" && header.value != "STANDARD") {

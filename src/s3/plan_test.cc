@@ -121,7 +121,7 @@ std::vector<meta::PartRecord> stored_of(std::vector<std::pair<int, std::uint64_t
     record.part.etag_md5 = std::string(16, static_cast<char>(number));
     if (algorithm != ChecksumAlgorithm::none) {
       record.part.checksum = {algorithm, ChecksumType::full_object,
-                              std::string(checksum_size_bytes(algorithm), '\2')};
+                              std::string(raw_checksum_size(algorithm), '\2')};
     }
     stored.push_back(record);
   }

@@ -94,4 +94,13 @@ S3Result<object::ByteRange> parse_copy_range(std::string_view header, std::uint6
   return object::ByteRange{*first, *last};
 }
 
+S3Result<PartNumber> parse_part_number(std::string_view text) {
+  constexpr std::uint64_t kMax = 10'000;
+  const std::optional<std::uint64_t> number = parse_decimal(text);
+  if (number && *number >= 1 && *number <= kMax)
+    return PartNumber{static_cast<std::uint16_t>(*number)};
+  return invalid_argument("Part number must be an integer between 1 and 10000, inclusive",
+                          "partNumber", text);
+}
+
 }  // namespace predastore::s3

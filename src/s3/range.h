@@ -22,4 +22,7 @@ S3Result<object::ByteRange> parse_copy_range(std::string_view header, std::uint6
 // Digits and nothing else; none when it is no number or too large for 64 bits.
 std::optional<std::uint64_t> parse_decimal(std::string_view text);
 
+// 1..10000; InvalidArgument.
+S3Result<PartNumber> parse_part_number(std::string_view text);
+
 }  // namespace predastore::s3

@@ -38,17 +38,11 @@ ReadPlan not_modified(const http::Headers& headers) {
 // One part of a multipart object; a plain one is its own first part.
 S3Result<void> plan_part(const ObjectRecord& record, const std::string& number_text,
                          bool with_checksum, ReadPlan& plan) {
-  const std::optional<std::uint64_t> number = parse_decimal(number_text);
-  if (!number || *number < 1 || *number > 10'000) {
-    return invalid_argument("Part number must be an integer between 1 and 10000, inclusive",
-                            "partNumber", number_text);
-  }
+  PREDA_TRY(const PartNumber number, parse_part_number(number_text));
   ObjectChecksum checksum = record.checksum;
   plan.size_bytes = record.size_bytes;
   if (is_multipart(record)) {
-    const auto part = std::ranges::find(record.parts, *number, [](const ObjectPart& candidate) {
-      return std::uint64_t{candidate.part_number.value()};
-    });
+    const auto part = std::ranges::find(record.parts, number, &ObjectPart::part_number);
     if (part == record.parts.end())
       return S3Error{S3Code::InvalidPartNumber}.with("PartNumberRequested", number_text);
     for (auto before = record.parts.begin(); before != part; ++before)
@@ -56,7 +50,7 @@ S3Result<void> plan_part(const ObjectRecord& record, const std::string& number_t
     plan.size_bytes = part->size_bytes;
     plan.headers.add("x-amz-mp-parts-count", std::to_string(record.parts.size()));
     checksum = part->checksum;
-  } else if (*number != 1) {
+  } else if (number != PartNumber{1}) {
     return S3Error{S3Code::InvalidPartNumber}.with("PartNumberRequested", number_text);
   }
   if (with_checksum) add_checksum_headers(plan.headers, checksum, 1);

@@ -49,7 +49,7 @@ Task<S3Result<CompletePlan>> plan(Call& call, meta::CompleteUpload& command,
   co_return again;
 }
 
-std::string result_xml(const Call& call, const ObjectRecord& record) {
+std::string result_xml(const Call& call, const ObjectRecord& record, std::size_t part_count) {
   const std::string host(call.headers().get("host"));
   XmlWriter xml;
   xml.open_root("CompleteMultipartUploadResult")
@@ -60,7 +60,7 @@ std::string result_xml(const Call& call, const ObjectRecord& record) {
       .element("ETag", quoted_etag(record.etag));
   if (record.checksum.algorithm != ChecksumAlgorithm::none) {
     xml.element(checksum_element(record.checksum.algorithm),
-                checksum_text(record.checksum, record.parts.size()))
+                checksum_text(record.checksum, part_count))
         .element("ChecksumType", checksum_type_name(record.checksum.type));
   }
   xml.close();
@@ -84,7 +84,7 @@ Task<S3Result<Reply>> complete_multipart_upload(Call& call) {
   PREDA_CO_TRY(ObjectRecord record,
                as_s3(co_await call.meta().complete_upload(std::move(command), call.deadline()),
                      ErrorContext::complete));
-  co_return xml_reply(result_xml(call, record));
+  co_return xml_reply(result_xml(call, record, entries.size()));
 }
 
 }  // namespace predastore::s3

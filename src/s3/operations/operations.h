@@ -16,11 +16,13 @@ Task<S3Result<Reply>> list_objects(Call& call);  // both versions
 Task<S3Result<Reply>> list_multipart_uploads(Call& call);
 Task<S3Result<Reply>> delete_objects(Call& call);
 Task<S3Result<Reply>> put_object(Call& call);
+Task<S3Result<Reply>> copy_object(Call& call);
 Task<S3Result<Reply>> get_object(Call& call);
 Task<S3Result<Reply>> head_object(Call& call);
 Task<S3Result<Reply>> delete_object(Call& call);
 Task<S3Result<Reply>> create_multipart_upload(Call& call);
 Task<S3Result<Reply>> upload_part(Call& call);
+Task<S3Result<Reply>> upload_part_copy(Call& call);
 Task<S3Result<Reply>> complete_multipart_upload(Call& call);
 Task<S3Result<Reply>> abort_multipart_upload(Call& call);
 Task<S3Result<Reply>> list_parts(Call& call);

@@ -4,18 +4,9 @@
 #include "s3/object_headers.h"
 #include "s3/operations/operations.h"
 #include "s3/range.h"
-#include "s3/xml_requests.h"
 
 namespace predastore::s3 {
 namespace {
-
-S3Result<PartNumber> parse_part_number(const std::string& text) {
-  const std::optional<std::uint64_t> number = parse_decimal(text);
-  if (number && *number >= 1 && *number <= kPartsMax)
-    return PartNumber{static_cast<std::uint16_t>(*number)};
-  return invalid_argument("Part number must be an integer between 1 and 10000, inclusive",
-                          "partNumber", text);
-}
 
 // The parts of one upload have the checksum that the upload was begun with; without it the whole
 // has none. An upload that named none takes parts as they come.
