@@ -170,6 +170,7 @@ std::optional<ParseFailure> parse_response_head(std::string_view text, const Hea
   if (line->size() > 12 && (*line)[12] != ' ') return bad("malformed status line");
   head.status = static_cast<unsigned>(*status);
   head.reason = line->size() > 13 ? line->substr(13) : std::string_view{};
+  if (!is_field_value(head.reason)) return bad("a control character in the status line");
   head.headers = Headers{};
   return parse_fields(text, limits, head.headers);
 }

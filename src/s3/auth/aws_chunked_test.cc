@@ -3,7 +3,7 @@
 #include "s3/auth/checksum.h"
 #include "s3/auth/test_support.h"
 
-namespace predastore::s3::testing {
+namespace predastore::s3::auth_testing {
 namespace {
 
 using Kind = AwsChunkedEvent::Kind;
@@ -137,4 +137,4 @@ TEST(Checksums, have_the_values_of_their_standards) {
 }
 
 }  // namespace
-}  // namespace predastore::s3::testing
+}  // namespace predastore::s3::auth_testing

@@ -3,7 +3,7 @@
 #include "s3/auth/test_support.h"
 
 // Bodies of authenticated requests: what is checked before the end is reported.
-namespace predastore::s3::testing {
+namespace predastore::s3::auth_testing {
 namespace {
 
 const std::string kSigned = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
@@ -245,4 +245,4 @@ TEST_F(AuthTest, a_presigned_upload_may_have_a_payload_mode_of_its_own) {
 }
 
 }  // namespace
-}  // namespace predastore::s3::testing
+}  // namespace predastore::s3::auth_testing

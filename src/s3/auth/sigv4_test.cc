@@ -3,7 +3,7 @@
 #include "s3/auth/test_support.h"
 
 // The examples of AWS's documentation of Signature Version 4 for S3, and what is to be refused.
-namespace predastore::s3::testing {
+namespace predastore::s3::auth_testing {
 namespace {
 
 const std::string kHost = "examplebucket.s3.amazonaws.com";
@@ -271,4 +271,4 @@ TEST(CanonicalRequest, does_not_normalise_the_path) {
 }
 
 }  // namespace
-}  // namespace predastore::s3::testing
+}  // namespace predastore::s3::auth_testing

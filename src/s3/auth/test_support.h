@@ -12,7 +12,7 @@
 #include "s3/auth/sigv4.h"
 
 // Only for tests: requests of AWS's documentation, a signer, and an exchange without a socket.
-namespace predastore::s3::testing {
+namespace predastore::s3::auth_testing {
 
 inline const std::string kAccessKey = "AKIAIOSFODNN7EXAMPLE";
 inline const std::string kSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -229,4 +229,4 @@ class AuthTest : public ::testing::Test {
   bool are_keys_away = false;
 };
 
-}  // namespace predastore::s3::testing
+}  // namespace predastore::s3::auth_testing
