@@ -416,7 +416,11 @@ void QuicConnection::say_goodbye(const ngtcp2_ccerr& reason) {
       ngtcp2_conn_get_max_tx_udp_payload_size(connection_), &reason, timestamp(clock_.now()));
   if (size <= 0) return;
   const auto size_bytes = static_cast<std::size_t>(size);
-  (void)host_->send(remote_, memory.first(size_bytes), size_bytes);
+  const ngtcp2_addr& remote = path.path.remote;
+  const SocketAddress to =
+      remote.addrlen == 0 ? remote_
+                          : SocketAddress::of(remote.addr, static_cast<socklen_t>(remote.addrlen));
+  (void)host_->send(to, memory.first(size_bytes), size_bytes);
 }
 
 void QuicConnection::close_with(Error why, const ngtcp2_ccerr* tell) {

@@ -207,6 +207,24 @@ void QuicSocket::take_refusals(const Refusal& sink) {
 
 QuicSocket::Sent QuicSocket::send(const SocketAddress& to, ByteSpan bytes,
                                   std::size_t segment_bytes) {
+  if (can_segment_ || bytes.size() <= segment_bytes) {
+    const Sent sent = send_message(to, bytes, segment_bytes);
+    // EIO is how a network device without checksum offload refuses to cut.
+    if (sent != Sent::lost || errno != EIO || bytes.size() <= segment_bytes) return sent;
+    can_segment_ = false;
+  }
+  Sent last = Sent::done;
+  for (std::size_t begin = 0; begin < bytes.size(); begin += segment_bytes) {
+    const ByteSpan one = bytes.subspan(begin, std::min(segment_bytes, bytes.size() - begin));
+    last = send_message(to, one, one.size());
+    // What was not taken is lost: the caller would send all of it again.
+    if (last == Sent::blocked) return Sent::lost;
+  }
+  return last;
+}
+
+QuicSocket::Sent QuicSocket::send_message(const SocketAddress& to, ByteSpan bytes,
+                                          std::size_t segment_bytes) {
   iovec vector{const_cast<std::byte*>(bytes.data()), bytes.size()};
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(std::uint16_t))> control{};
   msghdr message{};

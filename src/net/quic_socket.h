@@ -66,10 +66,12 @@ class QuicSocket {
  private:
   explicit QuicSocket(boost::asio::io_context& io);
   Result<void> configure(int buffer_bytes);
+  Sent send_message(const SocketAddress& to, ByteSpan bytes, std::size_t segment_bytes);
 
   boost::asio::ip::udp::socket socket_;
   SocketAddress local_;
   std::size_t receive_buffer_bytes_ = 0;
+  bool can_segment_ = true;  // until a device says that it cannot
   std::vector<std::byte> receive_memory_;
 };
 

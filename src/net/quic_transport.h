@@ -18,8 +18,9 @@ struct QuicOptions {
   std::string ca_pem;             // only certificates of this authority are talked to
   std::string cert_pem;           // without one (and its key) every member refuses this endpoint
   std::string key_pem;
-  std::function<bool(NodeId)>
-      admits;  // empty admits every node of this authority; false refuses departed ones
+  // Empty admits every node of this authority; false refuses departed ones. Asked in the middle of
+  // handshakes and of opening streams: it must not call the transport.
+  std::function<bool(NodeId)> admits;
 
   std::uint64_t stream_window_bytes =
       1024 * 1024;  // what a peer may send of one stream ahead of its reader
