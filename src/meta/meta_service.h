@@ -49,6 +49,7 @@ struct UploadRecord {
   std::map<std::string, std::string> user_metadata;
   ChecksumAlgorithm checksum_algorithm = ChecksumAlgorithm::none;
   ChecksumType checksum_type = ChecksumType::full_object;
+  friend bool operator==(const UploadRecord&, const UploadRecord&) = default;
 };
 struct CompletePart {
   PartNumber part_number;
