@@ -119,7 +119,8 @@ class DriveCheck {
     usage_.set_size(id, found->size_bytes);
     if (!found->has_trailer) {
       (void)recovery.take_damage();
-      report_.notes.push_back(shard_file_name(id) + ": was open at the last stop, is sealed at the next start");
+      report_.notes.push_back(shard_file_name(id) +
+                              ": was open at the last stop, is sealed at the next start");
     }
     PREDA_CO_TRY(const auto listed, co_await recovery.load(*found));
     PREDA_CO_TRY(const auto scanned, co_await recovery.scan_file(*found));
@@ -157,10 +158,9 @@ class DriveCheck {
   }
 
   Task<Result<void>> check_index() {
-    auto opened = options_.open_index(
-        {.path = options_.directory + "/kv",
-         .families = {"shards", "state", "dead", "replay"},
-         .use_wal = true});
+    auto opened = options_.open_index({.path = options_.directory + "/kv",
+                                       .families = {"shards", "state", "dead", "replay"},
+                                       .use_wal = true});
     if (!opened && opened.error().code != ErrorCode::Corruption) co_return opened.error();
     if (!opened) {
       report_.problems.push_back("kv: " + opened.error().detail);
@@ -270,10 +270,10 @@ Task<Result<std::string>> describe_file(Environment env, std::string path) {
   options->directory = directory.substr(0, directory.size() - 7);
   options->direct_io = false;
   if (header) {
-    text += fmt::format("header  cluster {} node {:016x} drive {} file {:016x} size {}\n",
-                        to_hex(header->cluster.span()), header->node.value(),
-                        to_hex(header->drive.span()), header->file_id.value(),
-                        header->file_size_bytes);
+    text +=
+        fmt::format("header  cluster {} node {:016x} drive {} file {:016x} size {}\n",
+                    to_hex(header->cluster.span()), header->node.value(),
+                    to_hex(header->drive.span()), header->file_id.value(), header->file_size_bytes);
     options->cluster = header->cluster;
     options->node = header->node;
     options->drive = header->drive;

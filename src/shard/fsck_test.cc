@@ -15,9 +15,8 @@ class Fsck : public ::testing::Test {
     EXPECT_TRUE(machine_.open());
     for (std::uint32_t number = 0; number < 20; ++number) {
       auto writer = machine_.store->create(key_of(number), stamp_of(number + 1));
-      EXPECT_TRUE(machine_.run(write_shard(std::move(writer),
-                                           segments_of(number + 1, 1000 + number * 9000),
-                                           machine_.soon())));
+      EXPECT_TRUE(machine_.run(write_shard(
+          std::move(writer), segments_of(number + 1, 1000 + number * 9000), machine_.soon())));
     }
     EXPECT_TRUE(
         machine_.run(machine_.store->remove({{key_of(3), Generation{1}}}, machine_.soon())));
@@ -25,10 +24,10 @@ class Fsck : public ::testing::Test {
     EXPECT_TRUE(machine_.close());
   }
   FsckReport check(bool repair_index = false) {
-    auto report = machine_.run(
-        check_drive(machine_.env(), {.directory = "/drive",
-                                     .open_index = machine_.options.open_index,
-                                     .repair_index = repair_index}));
+    auto report =
+        machine_.run(check_drive(machine_.env(), {.directory = "/drive",
+                                                  .open_index = machine_.options.open_index,
+                                                  .repair_index = repair_index}));
     EXPECT_TRUE(report) << report.error().to_string();
     return report ? *report : FsckReport{};
   }
@@ -92,7 +91,7 @@ TEST_F(Fsck, what_a_start_puts_right_is_a_note) {
   machine_.kill();
   const FsckReport report = check();
   EXPECT_TRUE(report.problems.empty()) << report.problems.front();
-  EXPECT_EQ(report.notes.size(), 1U);   // the open file
+  EXPECT_EQ(report.notes.size(), 1U);  // the open file
   EXPECT_EQ(report.shard_count, 20U);
 }
 
