@@ -124,6 +124,8 @@ class Core {
   std::uint64_t durable_index() const { return durable_index_; }
   const TermLog& log() const { return log_; }
 
+  friend struct CoreInspector;  // of the exploration in the tests
+
  private:
   enum class Role : std::uint8_t { follower = 0, candidate = 1, leader = 2, pre_candidate = 3 };
 

@@ -94,7 +94,7 @@ class Cluster {
 
   void save_one(NodeId id) {
     Replica& replica = replicas_[id];
-    if (replica.core == nullptr || replica.saves.empty()) return;
+    if (replica.core == nullptr || replica.saves.empty() || paused_.contains(id)) return;
     store(replica, replica.saves.front());
     const std::uint64_t number = replica.saves.front().number;
     replica.saves.pop_front();
@@ -104,6 +104,7 @@ class Cluster {
 
   void deliver(std::size_t position, bool is_kept) {
     Message message = network_[position];
+    if (paused_.contains(message.to)) return;  // it waits
     if (!is_kept) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
     Replica& replica = replicas_[message.to];
     if (replica.core == nullptr || cut_.contains(message.to) || cut_.contains(message.from)) return;
@@ -115,7 +116,7 @@ class Cluster {
   void tick_all(Duration by) {
     now_ += by;
     for (const NodeId id : voters_) {
-      if (replicas_[id].core == nullptr) continue;
+      if (replicas_[id].core == nullptr || paused_.contains(id)) continue;
       replicas_[id].core->tick(now_);
       drain(id);
     }
@@ -183,7 +184,12 @@ class Cluster {
     network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
   }
   void cut(NodeId id) { cut_.insert(id); }
-  void heal() { cut_.clear(); }
+  // Neither time nor messages nor its disk reach it until heal(): a process that is stopped.
+  void pause(NodeId id) { paused_.insert(id); }
+  void heal() {
+    cut_.clear();
+    paused_.clear();
+  }
   const std::vector<Entry>& committed() const { return committed_; }
   std::mt19937& random() { return random_; }
   int released_reads = 0;
@@ -220,6 +226,7 @@ class Cluster {
   std::map<NodeId, Replica> replicas_;
   std::vector<Message> network_;
   std::set<NodeId> cut_;
+  std::set<NodeId> paused_;
   std::vector<Entry> committed_;
   std::map<std::uint64_t, NodeId> leaders_;
   std::map<std::uint64_t, std::uint64_t> read_floor_;
@@ -340,7 +347,13 @@ TEST(RaftCore, strangers_and_nonsense_are_ignored) {
   }
 }
 
-void run_random(std::size_t voter_count, unsigned seed, int steps) {
+struct Coverage {
+  std::size_t committed = 0;
+  int reads = 0;
+  std::uint64_t terms = 0;
+};
+
+void run_random(std::size_t voter_count, unsigned seed, int steps, Coverage& coverage) {
   Cluster cluster(voter_count, seed);
   std::mt19937& random = cluster.random();
   int command = 0;
@@ -348,7 +361,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps) {
     const NodeId some = cluster.voters()[random() % voter_count];
     const auto choice = random() % 100;
     if (choice < 45 && cluster.network_size() > 0) {
-      cluster.deliver(random() % std::min<std::size_t>(cluster.network_size(), 8),
+      cluster.deliver(random() % std::min<std::size_t>(cluster.network_size(), 16),
                       random() % 20 == 0);
     } else if (choice < 50 && cluster.network_size() > 0) {
       cluster.lose(random() % cluster.network_size());
@@ -367,12 +380,18 @@ void run_random(std::size_t voter_count, unsigned seed, int steps) {
         cluster.crash(some);
       }
     } else if (choice == 98) {
-      cluster.cut(some);
+      if (random() % 2 == 0) {
+        cluster.cut(some);
+      } else {
+        cluster.pause(some);
+      }
     } else {
       cluster.heal();
     }
     cluster.check();
   }
+  coverage.committed += cluster.committed().size();
+  coverage.reads += cluster.released_reads;
   // Liveness: when the faults stop, all agree and take commands again.
   cluster.heal();
   for (const NodeId id : cluster.voters()) {
@@ -381,6 +400,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps) {
   cluster.settle(200);
   const auto leader = cluster.leader();
   ASSERT_TRUE(leader.has_value()) << "seed " << seed;
+  coverage.terms += cluster.at(*leader).core->term();
   ASSERT_TRUE(cluster.propose(*leader, "last"));
   cluster.settle(100);
   ASSERT_FALSE(cluster.committed().empty());
@@ -390,17 +410,27 @@ void run_random(std::size_t voter_count, unsigned seed, int steps) {
 }
 
 TEST(RaftCore, random_histories_of_three_voters_keep_the_invariants) {
+  Coverage coverage;
   for (unsigned seed = 1; seed <= 400 && !HasFatalFailure(); ++seed) {
     SCOPED_TRACE(seed);
-    run_random(3, seed, 2500);
+    run_random(3, seed, 12000, coverage);
   }
+  // The faults leave something to be wrong about.
+  EXPECT_GT(coverage.committed, 4000u);
+  EXPECT_GT(coverage.reads, 400);
+  EXPECT_GT(coverage.terms, 1200u);
 }
 
 TEST(RaftCore, random_histories_of_five_voters_keep_the_invariants) {
+  Coverage coverage;
   for (unsigned seed = 1; seed <= 100 && !HasFatalFailure(); ++seed) {
     SCOPED_TRACE(seed);
-    run_random(5, seed, 2500);
+    run_random(5, seed, 12000, coverage);
   }
+  // The faults leave something to be wrong about.
+  EXPECT_GT(coverage.committed, 1000u);
+  EXPECT_GT(coverage.reads, 100);
+  EXPECT_GT(coverage.terms, 300u);
 }
 
 TEST(TermLog, random_operations_equal_a_vector) {

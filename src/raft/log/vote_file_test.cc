@@ -86,7 +86,7 @@ TEST(VoteFile, one_damaged_copy_does_no_harm_and_two_are_refused) {
       for (int copy = 0; copy < 2; ++copy) {
         auto inode = std::make_shared<fakes::TestDisk::Inode>();
         inode->live = bytes;
-        if (places[copy] < bytes.size()) inode->live[places[copy]] ^= 1 << (places[copy] % 8);
+        if (places[copy] < bytes.size()) inode->live[places[copy]] ^= 0x20;
         inode->durable = inode->live;
         disk.disk.live_names["/raft/vote." + std::to_string(copy)] = inode;
       }

@@ -1,0 +1,684 @@
+#include "raft/testing/explorer.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <utility>
+
+#include "raft/message_codec.h"
+
+namespace predastore::raft {
+namespace {
+
+constexpr Instant kFrozen{Duration{std::chrono::hours{1}}};
+
+}  // namespace
+
+void CoreInspector::freeze(Core& core) {
+  core.random_state_ = 1;
+  core.leader_heard_.reset();
+  core.election_deadline_ = kNever;
+  core.next_heartbeat_ = kNever;
+  core.quorum_checked_ = kFrozen;
+  for (auto& [peer, progress] : core.progress_) {
+    progress.last_answer = kFrozen;
+    progress.last_progress = kFrozen;
+  }
+}
+
+void CoreInspector::expire_election(Core& core) { core.election_deadline_ = kFrozen; }
+void CoreInspector::expire_heartbeat(Core& core) { core.next_heartbeat_ = kFrozen; }
+void CoreInspector::expire_quorum(Core& core) {
+  core.quorum_checked_ = Instant{};
+  for (auto& [peer, progress] : core.progress_) progress.last_answer = Instant{};
+}
+
+void CoreInspector::describe(const Core& core, std::string& out) {
+  const auto add = [&out](std::uint64_t number) {
+    out.append(reinterpret_cast<const char*>(&number), sizeof number);
+  };
+  const auto add_node = [&](const std::optional<NodeId>& node) {
+    add(node.has_value() ? node->value() + 1 : 0);
+  };
+  add(core.hard_state_.term);
+  add_node(core.hard_state_.vote);
+  add(core.log_.last_index());
+  for (std::uint64_t i = 1; i <= core.log_.last_index(); ++i) add(core.log_.term_at(i).value());
+  add(core.commit_index_);
+  add(core.durable_index_);
+  add(core.durable_term_);
+  add(static_cast<std::uint64_t>(core.role_));
+  add_node(core.leader_);
+  for (const auto& [node, is_granted] : core.votes_) add(node.value() * 2 + (is_granted ? 1 : 0));
+  for (const auto& [node, progress] : core.progress_) {
+    add(node.value());
+    add(progress.match);
+    add(progress.next);
+    add((progress.is_probing ? 2u : 0u) + (progress.has_probe_in_flight ? 1u : 0u));
+    add(progress.probe_last);
+    add(progress.in_flight.size());
+    for (const std::uint64_t last : progress.in_flight) add(last);
+    add(progress.round);
+  }
+  add(core.verified_index_);
+  add(core.round_);
+  for (const auto& read : core.reads_) {
+    add(read.id);
+    add(read.index);
+    add(read.round);
+  }
+  add(core.term_start_index_);
+  // The numbers of saves only grow; what matters is what waits for them.
+  for (const auto& save : core.saves_) {
+    add(save.last_index);
+    add(save.term);
+    for (const Message& message : save.messages) out += encode_message(message);
+  }
+}
+
+namespace testing {
+namespace {
+
+constexpr std::size_t kVotersMax = 5;
+
+struct Hash128 {
+  std::uint64_t a = 0x9ae16a3b2f90404full;
+  std::uint64_t b = 0xc3a5c85c97cb3127ull;
+  friend bool operator==(const Hash128&, const Hash128&) = default;
+};
+std::uint64_t mix(std::uint64_t x) {
+  x ^= x >> 33;
+  x *= 0xff51afd7ed558ccdull;
+  x ^= x >> 33;
+  x *= 0xc4ceb9fe1a85ec53ull;
+  return x ^ (x >> 33);
+}
+void feed(Hash128& hash, std::uint64_t number) {
+  hash.a = mix(hash.a ^ number) + 0x9e3779b97f4a7c15ull;
+  hash.b = mix(hash.b + number * 0xbf58476d1ce4e5b9ull) ^ (hash.a >> 7);
+}
+Hash128 hash_of(const std::string& bytes) {
+  Hash128 hash;
+  std::size_t at = 0;
+  for (; at + 8 <= bytes.size(); at += 8) {
+    std::uint64_t number = 0;
+    std::copy_n(bytes.data() + at, 8, reinterpret_cast<char*>(&number));
+    feed(hash, number);
+  }
+  std::uint64_t rest = 0;
+  std::copy_n(bytes.data() + at, bytes.size() - at, reinterpret_cast<char*>(&rest));
+  feed(hash, rest);
+  feed(hash, bytes.size());
+  return hash;
+}
+struct HashOfHash {
+  std::size_t operator()(const Hash128& hash) const { return hash.a; }
+};
+
+struct Save {
+  std::uint64_t number = 0;
+  std::optional<HardState> hard_state;
+  std::vector<Entry> entries;
+};
+
+struct Voter {
+  std::optional<Core> core;
+  HardState disk_state;
+  std::vector<Entry> disk_log;
+  std::vector<Save> saves;
+  std::vector<Entry> memory_log;
+  std::uint64_t applied = 0;
+  Hash128 hash;
+};
+
+struct Letter {
+  Message message;
+  Hash128 hash;
+};
+
+// What an observer who sees everything knows.
+struct Ghost {
+  std::map<std::uint64_t, NodeId> leaders;                          // by term
+  std::map<std::pair<std::uint64_t, std::uint64_t>, NodeId> votes;  // (term, voter)
+  std::vector<Entry> committed;
+  std::vector<std::uint64_t> committed_in;        // the term of whoever committed it first
+  std::map<std::uint64_t, std::uint64_t> floors;  // read id: what was committed when it began
+};
+
+struct State {
+  std::array<std::shared_ptr<const Voter>, kVotersMax> voters;
+  std::vector<std::shared_ptr<const Letter>> network;  // sorted by hash
+  std::shared_ptr<const Ghost> ghost;
+  Budget budget;
+  std::uint64_t last_read = 0;
+  std::uint64_t last_command = 0;
+};
+
+enum class Kind {
+  deliver,
+  duplicate,
+  save,
+  timeout,
+  heartbeat,
+  quorum_loss,
+  propose,
+  read,
+  unreachable,
+  crash,
+  restart,
+};
+struct Action {
+  Kind kind;
+  std::size_t which = 0;   // voter, or place in the network
+  std::size_t detail = 0;  // crash: saves kept, doubled, plus one if a hard state goes ahead
+};
+
+void store(Voter& voter, const Save& save) {
+  if (save.hard_state.has_value()) voter.disk_state = *save.hard_state;
+  if (save.entries.empty()) return;
+  voter.disk_log.resize(save.entries.front().index - 1);
+  voter.disk_log.insert(voter.disk_log.end(), save.entries.begin(), save.entries.end());
+}
+
+void rehash(Voter& voter) {
+  std::string bytes;
+  const auto add = [&bytes](std::uint64_t number) {
+    bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
+  };
+  const auto add_entries = [&](const std::vector<Entry>& entries) {
+    add(entries.size());
+    for (const Entry& entry : entries) {
+      add(entry.index);
+      add(entry.term);
+      bytes += entry.command;
+      bytes += '/';
+    }
+  };
+  add(voter.core.has_value() ? 1 : 0);
+  add(voter.disk_state.term);
+  add(voter.disk_state.vote.value_or(NodeId{}).value());
+  add_entries(voter.disk_log);
+  add(voter.saves.size());
+  for (const Save& save : voter.saves) {
+    add(save.hard_state.has_value() ? 1 : 0);
+    if (save.hard_state.has_value()) {
+      add(save.hard_state->term);
+      add(save.hard_state->vote.value_or(NodeId{}).value());
+    }
+    add_entries(save.entries);
+  }
+  add_entries(voter.memory_log);
+  add(voter.applied);
+  if (voter.core.has_value()) CoreInspector::describe(*voter.core, bytes);
+  voter.hash = hash_of(bytes);
+}
+
+class Explorer {
+ public:
+  explicit Explorer(const ExploreOptions& options) : options_(options) {
+    for (std::size_t i = 0; i < options_.voter_count; ++i) ids_.push_back(NodeId{i + 1});
+  }
+
+  ExploreResult run() {
+    State start = first_state();
+    if (options_.has_leader) elect_first(start);
+    check(start);
+    visited_.insert(hash_state(start));
+    push(std::move(start), "start");
+    while (!stack_.empty() && result_.violation.empty() &&
+           visited_.size() < options_.states_max) {
+      Frame& frame = stack_.back();
+      if (frame.next == frame.actions.size()) {
+        stack_.pop_back();
+        continue;
+      }
+      const Action action = frame.actions[frame.next++];
+      State next = frame.state;
+      ++result_.transitions;
+      perform(next, action);
+      if (!result_.violation.empty()) {
+        note_trace(frame.state, action);
+        break;
+      }
+      if (!visited_.insert(hash_state(next)).second) continue;
+      check(next);
+      if (!result_.violation.empty()) {
+        note_trace(frame.state, action);
+        break;
+      }
+      push(std::move(next), describe(frame.state, action));
+    }
+    result_.is_complete = stack_.empty();
+    result_.states = visited_.size();
+    return result_;
+  }
+
+ private:
+  struct Frame {
+    State state;
+    std::vector<Action> actions;
+    std::size_t next = 0;
+    std::string how;
+  };
+
+  State first_state() {
+    State state;
+    state.budget = options_.budget;
+    Ghost ghost;
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      Voter voter;
+      if (i < options_.start_states.size()) voter.disk_state = options_.start_states[i];
+      if (i < options_.start_logs.size()) {
+        for (const std::uint64_t term : options_.start_logs[i]) {
+          // Entries of one index and term are the same everywhere.
+          const std::uint64_t index = voter.disk_log.size() + 1;
+          voter.disk_log.push_back({index, term, "s" + std::to_string(term)});
+        }
+      }
+      voter.applied = options_.start_committed;
+      if (i == 0) {
+        ghost.committed.assign(
+            voter.disk_log.begin(),
+            voter.disk_log.begin() + static_cast<std::ptrdiff_t>(options_.start_committed));
+        ghost.committed_in.assign(options_.start_committed, 0);
+      }
+      begin(voter, i);
+      rehash(voter);
+      state.voters[i] = std::make_shared<const Voter>(std::move(voter));
+    }
+    state.ghost = std::make_shared<const Ghost>(std::move(ghost));
+    return state;
+  }
+
+  void elect_first(State& state) {
+    perform(state, {Kind::timeout, 0});
+    const auto settles = [](const Action& action) {
+      return action.kind == Kind::save || action.kind == Kind::deliver;
+    };
+    for (;;) {
+      const std::vector<Action> actions = actions_of(state);
+      const auto next = std::ranges::find_if(actions, settles);
+      if (next == actions.end()) break;
+      perform(state, *next);
+    }
+    state.budget = options_.budget;
+  }
+
+  void begin(Voter& voter, std::size_t which) {
+    CoreOptions core;
+    core.self = ids_[which];
+    core.voters = ids_;
+    core.append_entries_max = 2;
+    core.appends_in_flight_max = 2;
+    TermLog terms;
+    for (const Entry& entry : voter.disk_log) terms.append(entry.term);
+    voter.memory_log = voter.disk_log;
+    voter.saves.clear();
+    voter.core.emplace(core, StoredState{voter.disk_state, terms, voter.applied}, kFrozen);
+    CoreInspector::freeze(*voter.core);
+  }
+
+  void push(State state, std::string how) {
+    Frame frame;
+    frame.actions = actions_of(state);
+    frame.state = std::move(state);
+    frame.how = std::move(how);
+    stack_.push_back(std::move(frame));
+  }
+
+  std::vector<Action> actions_of(const State& state) const {
+    std::vector<Action> actions;
+    const Budget& budget = state.budget;
+    for (std::size_t i = 0; i < state.network.size(); ++i) {
+      if (i > 0 && state.network[i]->hash == state.network[i - 1]->hash) continue;
+      if (!state.voters[to_of(state, i)]->core.has_value()) continue;
+      actions.push_back({Kind::deliver, i});
+      if (budget.doubles > 0) actions.push_back({Kind::duplicate, i});
+    }
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      const Voter& voter = *state.voters[i];
+      if (!voter.core.has_value()) {
+        actions.push_back({Kind::restart, i});
+        continue;
+      }
+      if (!voter.saves.empty()) actions.push_back({Kind::save, i});
+      if (budget.crashes > 0) {
+        for (std::size_t kept = 0; kept <= voter.saves.size(); ++kept) {
+          actions.push_back({Kind::crash, i, kept * 2});
+          if (kept < voter.saves.size() && voter.saves[kept].hard_state.has_value() &&
+              !voter.saves[kept].entries.empty())
+            actions.push_back({Kind::crash, i, kept * 2 + 1});
+        }
+      }
+      if (voter.core->role() != ReplicaRole::leader) {
+        if (budget.timeouts > 0 && voter.core->term() < budget.term_max)
+          actions.push_back({Kind::timeout, i});
+        continue;
+      }
+      if (budget.heartbeats > 0) actions.push_back({Kind::heartbeat, i});
+      if (budget.quorum_losses > 0) actions.push_back({Kind::quorum_loss, i});
+      if (budget.proposals > 0) actions.push_back({Kind::propose, i});
+      if (budget.reads > 0) actions.push_back({Kind::read, i});
+      if (budget.unreachables > 0) {
+        for (std::size_t peer = 0; peer < ids_.size(); ++peer) {
+          if (peer != i) actions.push_back({Kind::unreachable, i, peer});
+        }
+      }
+    }
+    return actions;
+  }
+
+  std::size_t to_of(const State& state, std::size_t letter) const {
+    return state.network[letter]->message.to.value() - 1;
+  }
+
+  void perform(State& state, const Action& action) {
+    std::size_t which = action.which;
+    Message message;
+    if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
+      which = to_of(state, action.which);
+      message = state.network[action.which]->message;
+      if (action.kind == Kind::deliver) {
+        state.network.erase(state.network.begin() + static_cast<std::ptrdiff_t>(action.which));
+      } else {
+        --state.budget.doubles;
+      }
+    }
+    Voter voter = *state.voters[which];
+    const std::uint64_t commit_before = voter.core.has_value() ? voter.core->commit_index() : 0;
+    const std::uint64_t term_before = voter.core.has_value() ? voter.core->term() : 0;
+    switch (action.kind) {
+      case Kind::deliver:
+      case Kind::duplicate: voter.core->receive(std::move(message), kFrozen); break;
+      case Kind::save: {
+        const Save save = voter.saves.front();
+        voter.saves.erase(voter.saves.begin());
+        store(voter, save);
+        voter.core->saved(save.number, kFrozen);
+        break;
+      }
+      case Kind::timeout:
+        --state.budget.timeouts;
+        CoreInspector::expire_election(*voter.core);
+        voter.core->tick(kFrozen);
+        if (options_.has_instant_pre_votes) grant_pre_votes(voter, which);
+        break;
+      case Kind::heartbeat:
+        --state.budget.heartbeats;
+        CoreInspector::expire_heartbeat(*voter.core);
+        voter.core->tick(kFrozen);
+        break;
+      case Kind::quorum_loss:
+        --state.budget.quorum_losses;
+        CoreInspector::expire_quorum(*voter.core);
+        voter.core->tick(kFrozen);
+        break;
+      case Kind::propose:
+        --state.budget.proposals;
+        (void)voter.core->propose("c" + std::to_string(++state.last_command), kFrozen);
+        break;
+      case Kind::read: begin_read(state, voter); break;
+      case Kind::unreachable:
+        --state.budget.unreachables;
+        voter.core->unreachable(ids_[action.detail]);
+        break;
+      case Kind::crash: crash(state, voter, action.detail); break;
+      case Kind::restart: begin(voter, which); break;
+    }
+    if (voter.core.has_value()) {
+      CoreInspector::freeze(*voter.core);
+      if (voter.core->term() < term_before) return violate("a term went back");
+      drain(state, voter, which);
+      if (voter.core->commit_index() < commit_before && action.kind != Kind::restart)
+        violate("the commit index went back");
+    }
+    forget_late_answers(state, voter, which);
+    rehash(voter);
+    state.voters[which] = std::make_shared<const Voter>(std::move(voter));
+  }
+
+  void grant_pre_votes(Voter& voter, std::size_t which) {
+    for (const NodeId peer : ids_) {
+      if (peer == ids_[which] || voter.core->role() != ReplicaRole::candidate) continue;
+      Message grant;
+      grant.kind = MessageKind::pre_vote_answer;
+      grant.from = peer;
+      grant.to = ids_[which];
+      grant.term = voter.core->term() + 1;
+      if (peer != ids_[which]) voter.core->receive(grant, kFrozen);
+    }
+  }
+
+  void begin_read(State& state, Voter& voter) {
+    --state.budget.reads;
+    const std::uint64_t id = ++state.last_read;
+    Ghost ghost = *state.ghost;
+    ghost.floors[id] = ghost.committed.size();
+    state.ghost = std::make_shared<const Ghost>(std::move(ghost));
+    (void)voter.core->read(id, kFrozen);
+  }
+
+  void crash(State& state, Voter& voter, std::size_t detail) {
+    --state.budget.crashes;
+    const std::size_t kept = detail / 2;
+    for (std::size_t i = 0; i < kept; ++i) store(voter, voter.saves[i]);
+    if (detail % 2 == 1) voter.disk_state = *voter.saves[kept].hard_state;
+    if (options_.sabotage == Sabotage::forgets_votes) voter.disk_state.vote.reset();
+    voter.saves.clear();
+    voter.memory_log.clear();
+    voter.core.reset();
+  }
+
+  void drain(State& state, Voter& voter, std::size_t which) {
+    while (voter.core->has_output()) {
+      Output output = voter.core->take_output();
+      CoreInspector::freeze(*voter.core);
+      if (!output.entries.empty()) {
+        voter.memory_log.resize(output.entries.front().index - 1);
+        voter.memory_log.insert(voter.memory_log.end(), output.entries.begin(),
+                                output.entries.end());
+      }
+      if (output.save_number != 0) {
+        voter.saves.push_back({output.save_number, output.hard_state, std::move(output.entries)});
+        if (options_.sabotage == Sabotage::acknowledges_before_storing)
+          voter.core->saved(output.save_number, kFrozen);
+        if (options_.has_instant_saves) {
+          store(voter, voter.saves.back());
+          voter.saves.pop_back();
+        }
+      }
+      if (options_.has_instant_saves && output.save_number != 0)
+        voter.core->saved(output.save_number, kFrozen);
+      for (Message& message : output.messages) send(state, voter, std::move(message));
+      for (const ReleasedRead& read : output.reads) {
+        ++result_.reads;
+        if (read.index < state.ghost->floors.at(read.id)) violate("a stale read");
+      }
+    }
+    (void)voter.core->take_output();
+    note_commit(state, voter, which);
+    const std::uint64_t apply_to = std::min(voter.core->commit_index(), voter.core->durable_index());
+    if (apply_to > voter.disk_log.size()) violate("applied before it was stored");
+    voter.applied = std::max(voter.applied, apply_to);
+  }
+
+  void send(State& state, const Voter& voter, Message message) {
+    for (std::uint64_t i = 1; i <= message.count; ++i)
+      message.entries.push_back(voter.memory_log.at(message.index + i - 1));
+    message.count = 0;
+    if (message.kind == MessageKind::vote_answer && !message.is_rejected) {
+      const std::pair key{message.term, message.from.value()};
+      const auto found = state.ghost->votes.find(key);
+      if (found == state.ghost->votes.end()) {
+        Ghost ghost = *state.ghost;
+        ghost.votes[key] = message.to;
+        state.ghost = std::make_shared<const Ghost>(std::move(ghost));
+      } else if (found->second != message.to) {
+        violate("two votes in one term");
+      }
+    }
+    const bool is_heartbeat =
+        message.kind == MessageKind::heartbeat || message.kind == MessageKind::heartbeat_answer;
+    if (is_heartbeat && !options_.has_heartbeats) return;
+    if (message.kind == MessageKind::pre_vote && options_.has_instant_pre_votes) return;
+    auto letter = std::make_shared<Letter>();
+    letter->hash = hash_of(encode_message(message));
+    letter->message = std::move(message);
+    const auto place =
+        std::ranges::lower_bound(state.network, letter->hash.a, {},
+                                 [](const auto& other) { return other->hash.a; });
+    // The same message twice is what doubling is for.
+    if (place != state.network.end() && (*place)->hash == letter->hash) return;
+    state.network.insert(place, std::move(letter));
+  }
+
+  // An answer of a term that is over for whom it is to is ignored whenever it comes.
+  void forget_late_answers(State& state, const Voter& voter, std::size_t which) {
+    std::erase_if(state.network, [&](const auto& letter) {
+      const Message& message = letter->message;
+      const bool is_answer = message.kind == MessageKind::vote_answer ||
+                             message.kind == MessageKind::append_answer ||
+                             message.kind == MessageKind::heartbeat_answer;
+      return is_answer && message.to == ids_[which] &&
+             message.term < voter.disk_state.term;
+    });
+  }
+
+  // Whatever anybody believes to be committed is what everybody ever believes to be at that index,
+  // and a majority has it on disk.
+  void note_commit(State& state, const Voter& voter, std::size_t which) {
+    const std::uint64_t commit = voter.core->commit_index();
+    std::shared_ptr<Ghost> grown;
+    for (std::uint64_t index = 1; index <= commit; ++index) {
+      const Entry& entry = voter.memory_log.at(index - 1);
+      const Ghost& ghost = grown != nullptr ? *grown : *state.ghost;
+      if (index <= ghost.committed.size()) {
+        if (ghost.committed[index - 1] != entry) return violate("two entries committed at an index");
+        continue;
+      }
+      if (grown == nullptr) grown = std::make_shared<Ghost>(*state.ghost);
+      grown->committed.push_back(entry);
+      grown->committed_in.push_back(voter.core->term());
+      std::size_t holders = 0;
+      for (std::size_t i = 0; i < ids_.size(); ++i) {
+        const Voter& holder = i == which ? voter : *state.voters[i];
+        holders += holder.disk_log.size() >= index && holder.disk_log[index - 1] == entry ? 1 : 0;
+      }
+      if (holders <= ids_.size() / 2)
+        return violate("committed without a majority that has it");
+    }
+    if (grown == nullptr) return;
+    ++result_.commits;
+    state.ghost = std::move(grown);
+  }
+
+  void check(State& state) {
+    bool has_leader = false;
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      const Voter& voter = *state.voters[i];
+      if (!voter.core.has_value() || voter.core->role() != ReplicaRole::leader) continue;
+      has_leader = true;
+      const std::uint64_t term = voter.core->term();
+      const auto found = state.ghost->leaders.find(term);
+      if (found == state.ghost->leaders.end()) {
+        Ghost ghost = *state.ghost;
+        ghost.leaders[term] = ids_[i];
+        state.ghost = std::make_shared<const Ghost>(std::move(ghost));
+      } else if (found->second != ids_[i]) {
+        return violate("two leaders in one term");
+      }
+      const Ghost& ghost = *state.ghost;
+      for (std::size_t at = 0; at < ghost.committed.size(); ++at) {
+        if (ghost.committed_in[at] > term) break;
+        if (voter.memory_log.size() <= at || voter.memory_log[at] != ghost.committed[at])
+          return violate("a leader without a committed entry");
+      }
+    }
+    result_.leaders += has_leader ? 1 : 0;
+    check_log_matching(state);
+  }
+
+  void check_log_matching(const State& state) {
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      for (std::size_t j = i + 1; j < ids_.size(); ++j) {
+        const auto& one = log_of(*state.voters[i]);
+        const auto& other = log_of(*state.voters[j]);
+        std::size_t same_term = std::min(one.size(), other.size());
+        while (same_term > 0 && one[same_term - 1].term != other[same_term - 1].term) --same_term;
+        if (!std::equal(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(same_term),
+                        other.begin()))
+          return violate("logs that agree in a term differ before it");
+      }
+    }
+  }
+  static const std::vector<Entry>& log_of(const Voter& voter) {
+    return voter.core.has_value() ? voter.memory_log : voter.disk_log;
+  }
+
+  Hash128 hash_state(const State& state) const {
+    Hash128 hash;
+    for (std::size_t i = 0; i < ids_.size(); ++i) {
+      feed(hash, state.voters[i]->hash.a);
+      feed(hash, state.voters[i]->hash.b);
+    }
+    for (const auto& letter : state.network) {
+      feed(hash, letter->hash.a);
+      feed(hash, letter->hash.b);
+    }
+    const Budget& budget = state.budget;
+    for (const int left : {budget.timeouts, budget.proposals, budget.reads, budget.heartbeats,
+                           budget.crashes, budget.doubles, budget.quorum_losses,
+                           budget.unreachables})
+      feed(hash, static_cast<std::uint64_t>(left));
+    const Ghost& ghost = *state.ghost;
+    for (const auto& [term, leader] : ghost.leaders) feed(hash, term * 16 + leader.value());
+    for (const auto& [key, vote] : ghost.votes) {
+      feed(hash, key.first * 256 + key.second * 16 + vote.value());
+    }
+    for (std::size_t i = 0; i < ghost.committed.size(); ++i)
+      feed(hash, ghost.committed[i].term * 64 + ghost.committed_in[i]);
+    for (const auto& [read, floor] : ghost.floors) feed(hash, read * 64 + floor);
+    return hash;
+  }
+
+  void violate(const char* what) {
+    if (result_.violation.empty()) result_.violation = what;
+  }
+
+  void note_trace(const State& state, const Action& action) {
+    const std::string last = describe(state, action);
+    for (const Frame& frame : stack_) result_.trace.push_back(frame.how);
+    result_.trace.push_back(last);
+  }
+
+  std::string describe(const State& state, const Action& action) const {
+    static constexpr const char* kNames[] = {"deliver", "deliver a copy of", "save", "timeout",
+                                             "heartbeat", "quorum loss", "propose", "read",
+                                             "unreachable", "crash", "restart"};
+    std::string text = kNames[static_cast<std::size_t>(action.kind)];
+    if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
+      const Message& m = state.network[action.which]->message;
+      return text + " kind " + std::to_string(static_cast<int>(m.kind)) + " " +
+             std::to_string(m.from.value()) + ">" + std::to_string(m.to.value()) + " term " +
+             std::to_string(m.term) + " index " + std::to_string(m.index) + "/" +
+             std::to_string(m.index_term) + " commit " + std::to_string(m.commit) + " round " +
+             std::to_string(m.round) + " entries " + std::to_string(m.entries.size()) +
+             (m.is_rejected ? " rejected" : "");
+    }
+    return text + " at " + std::to_string(action.which + 1) + " (" +
+           std::to_string(action.detail) + ")";
+  }
+
+  const ExploreOptions& options_;
+  std::vector<NodeId> ids_;
+  ExploreResult result_;
+  std::unordered_set<Hash128, HashOfHash> visited_;
+  std::vector<Frame> stack_;
+};
+
+}  // namespace
+
+ExploreResult explore(const ExploreOptions& options) { return Explorer(options).run(); }
+
+}  // namespace testing
+}  // namespace predastore::raft

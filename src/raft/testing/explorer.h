@@ -1,0 +1,77 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "raft/core/core.h"
+
+namespace predastore::raft {
+
+// Sets a core's times to one fixed moment, so that states differ only in what matters: time passing
+// is an event of its own in the exploration.
+struct CoreInspector {
+  static void freeze(Core& core);
+  static void expire_election(Core& core);
+  static void expire_heartbeat(Core& core);
+  static void expire_quorum(Core& core);
+  static void describe(const Core& core, std::string& out);
+};
+
+namespace testing {
+
+// How often each kind of event may happen in one history. Messages may always be delayed for ever
+// (which is loss), delivered in any order, and doubled as often as is said here.
+struct Budget {
+  int timeouts = 0;
+  std::uint64_t term_max = 3;
+  int proposals = 0;
+  int reads = 0;
+  int heartbeats = 0;
+  int crashes = 0;
+  int doubles = 0;
+  int quorum_losses = 0;
+  int unreachables = 0;
+};
+
+// A way to be wrong on purpose: so that the exploration itself is tested.
+enum class Sabotage { none, forgets_votes, acknowledges_before_storing };
+
+struct ExploreOptions {
+  std::size_t voter_count = 3;
+  std::vector<std::vector<std::uint64_t>> start_logs;  // terms of the entries on each disk
+  std::vector<HardState> start_states;
+  std::uint64_t start_committed = 0;  // entries that are known to be committed, in all logs
+  bool has_leader = false;  // voter 1 leads already, and everything has been delivered
+  Budget budget;
+  // Each leaves out histories in which these things take their time, so that others can be longer.
+  // A pre-vote that is granted without being asked for is more than can happen, and safe as well.
+  bool has_instant_pre_votes = true;
+  bool has_instant_saves = false;
+  bool has_heartbeats = false;
+  Sabotage sabotage = Sabotage::none;
+  std::uint64_t states_max = 1'500'000;
+};
+
+struct ExploreResult {
+  std::uint64_t states = 0;
+  std::uint64_t transitions = 0;
+  bool is_complete = false;
+  std::string violation;           // empty: none
+  std::vector<std::string> trace;  // that led to it
+  std::uint64_t leaders = 0;       // distinct states in which somebody leads
+  std::uint64_t commits = 0;       // transitions that committed something
+  std::uint64_t reads = 0;         // that released a read
+};
+
+// Every history of the real core within the budget: each state is visited once, and in each the
+// invariants of the thesis (figure 3.2) and of linearizable reads are checked.
+ExploreResult explore(const ExploreOptions& options);
+
+}  // namespace testing
+}  // namespace predastore::raft
