@@ -153,6 +153,41 @@ TEST_F(ChunkRebuild, what_makes_no_sense_is_refused) {
             ErrorCode::InvalidArgument);
 }
 
+TEST_F(ChunkRebuild, compressed_chunks_are_smaller_and_as_safe) {
+  for (const auto codec : {segment::Codec::lz4, segment::Codec::snappy, segment::Codec::zstd}) {
+    TestCluster cluster{5};
+    ChunkOptions options;
+    options.compression = codec;
+    ChunkService service{cluster.env(), cluster, options};
+    // Text, with a stretch in it that does not get smaller.
+    std::string bytes;
+    while (bytes.size() < 600'000) bytes += "line " + std::to_string(bytes.size()) + "\n";
+    bytes.replace(200'000, 150'000, bytes_of(150'000, 1));
+    const auto layout =
+        cluster.run(write_chunk(service, target_of(cluster, {2, 1}, 1), bytes)).value();
+    std::uint64_t used = 0;
+    for (std::uint64_t id = 1; id <= 5; ++id)
+      used += cluster.node(id).store->status().written_bytes;
+    EXPECT_LT(used, bytes.size() * 5 / 4);
+    const auto check = [&](const ChunkLayout& now) {
+      auto all = cluster.run(service.read(now, 0, bytes.size(), cluster.in(1min)));
+      ASSERT_TRUE(all.has_value()) << all.error().to_string();
+      EXPECT_TRUE(joined(*all) == bytes);
+    };
+    check(layout);
+    cluster.node(layout.places[1].node).faults.is_down = true;
+    check(layout);
+    RebuildRequest request{layout,
+                           Incarnation{9},
+                           WriteEpoch{5},
+                           {{ShardRole{1}, target_of(cluster, {2, 1}, 1).candidates[4]}}};
+    const auto rebuilt = cluster.run(service.rebuild(request, cluster.in(1min))).value();
+    cluster.node(layout.places[0].node).faults.is_down = true;
+    check(rebuilt);
+    cluster.run(service.stop());
+  }
+}
+
 // ---- the small parts
 
 TEST(NodeHealth, a_failed_node_is_left_alone_until_one_caller_may_try_again) {
@@ -177,6 +212,9 @@ TEST(NodeHealth, a_failed_node_is_left_alone_until_one_caller_may_try_again) {
   EXPECT_FALSE(health.may_try(node, NodeUse::read));  // twice as long
   pass(1s);
   EXPECT_TRUE(health.may_try(node, NodeUse::read));
+  health.failed(node, NodeUse::read);  // at once, and it is four times as long
+  pass(3s);
+  EXPECT_FALSE(health.may_try(node, NodeUse::read));
   health.succeeded(node, NodeUse::read);
   EXPECT_TRUE(health.is_good(node, NodeUse::read));
   health.failed(node, NodeUse::write);

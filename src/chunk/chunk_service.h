@@ -114,8 +114,8 @@ class ChunkService {
   // Computes the shards of the target roles from the others (from the targets' old places only if
   // there is no other way), proves the whole chunk by the layout's checksum, and only then commits
   // them, with generation + 1, on the given nodes. Holds a few stripes at a time. The result is the
-  // layout as it is after the swap (generation + 1; the swap itself compares the old one), with the
-  // roles that became durable at their new places. Nothing changes until the swap.
+  // layout to swap in: generation + 1, with the roles that became durable at their new places.
+  // Nothing changes until the swap.
   // Errors as read(); besides, Unavailable when no target became durable, Corruption when the bytes
   // are not those of the layout's checksum. InvalidArgument: a target that has no bytes.
   Task<Result<ChunkLayout>> rebuild(RebuildRequest request, Instant deadline);

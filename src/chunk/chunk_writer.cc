@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "chunk/buffer_pool.h"
+#include "chunk/segment_coding.h"
 #include "digest/crc.h"
-#include "segment/checksum.h"
 #include "segment/geometry.h"
 
 namespace predastore::chunk {
@@ -114,7 +114,6 @@ void WriterState::enqueue(const Buffer& stripe, const Hold& hold) {
     shard::Segment segment;
     segment.index = SegmentIndex{index.value()};
     segment.logical_size_bytes = static_cast<std::uint32_t>(segments[i].size());
-    segment.crc32 = segment::crc32(segments[i]);
     segment.stored = std::move(segments[i]);
     role.queue.push_back({std::move(segment), hold});
     role.wake.notify_all();
@@ -197,6 +196,7 @@ Task<Result<void>> WriterState::feed(std::size_t index, shard::ShardWriter& writ
       role.queue.pop_front();
     }
     role.in_append = batch.size();
+    batch = co_await encode_segments(service.env_, service.options_.compression, std::move(batch));
     const Instant deadline = service.env_.clock.now() + service.options_.append_timeout;
     auto appended = co_await writer.append(std::move(batch), deadline);
     role.in_append = 0;

@@ -15,6 +15,7 @@ bool NodeHealth::may_try(NodeId node, NodeUse use) {
   if (found == known.end()) return true;
   if (clock_.now() < found->second.not_before) return false;
   found->second.not_before = clock_.now() + found->second.backoff;
+  found->second.is_tried = true;
   return true;
 }
 
@@ -29,7 +30,8 @@ void NodeHealth::note(Failures& failures, NodeId node) {
   Failure& failure = failures[node];
   const Instant now = clock_.now();
   // Those that were under way together fail together; that is one failure.
-  if (now < failure.not_before) return;
+  if (now < failure.not_before && !failure.is_tried) return;
+  failure.is_tried = false;
   failure.backoff = failure.backoff == Duration{}
                         ? backoff_min_
                         : std::min<Duration>(failure.backoff * 2, backoff_max_);

@@ -28,6 +28,7 @@ class NodeHealth {
   struct Failure {
     Duration backoff{};
     Instant not_before{};
+    bool is_tried = false;  // somebody tries again
   };
   using Failures = std::unordered_map<NodeId, Failure>;  // looked up, never walked
   Failures& failures(NodeUse use) { return use == NodeUse::read ? read_ : write_; }

@@ -4,8 +4,8 @@
 
 #include "chunk/buffer_pool.h"
 #include "chunk/read_run.h"
+#include "chunk/segment_coding.h"
 #include "digest/crc.h"
-#include "segment/checksum.h"
 #include "segment/geometry.h"
 
 namespace predastore::chunk {
@@ -141,10 +141,11 @@ Task<Result<void>> RebuildRun::write_stripe(StripeIndex stripe, std::vector<Buff
     shard::Segment segment;
     segment.index = SegmentIndex{stripe.value()};
     segment.logical_size_bytes = static_cast<std::uint32_t>(bytes.size());
-    segment.crc32 = segment::crc32(bytes);
     segment.stored = bytes;
     std::vector<shard::Segment> segments;
     segments.push_back(std::move(segment));
+    segments =
+        co_await encode_segments(service_.env_, service_.options_.compression, std::move(segments));
     const Instant deadline =
         std::min(deadline_, service_.env_.clock.now() + service_.options_.append_timeout);
     auto appended = co_await output.writer->append(std::move(segments), deadline);
