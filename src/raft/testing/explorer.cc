@@ -6,111 +6,14 @@
 #include <utility>
 
 #include "raft/message_codec.h"
+#include "raft/testing/core_inspector.h"
 
 namespace predastore::raft {
-namespace {
-
-constexpr Instant kFrozen{Duration{std::chrono::hours{1}}};
-
-}  // namespace
-
-void CoreInspector::freeze(Core& core) {
-  core.random_state_ = 1;
-  core.leader_heard_.reset();
-  core.election_deadline_ = kNever;
-  core.next_heartbeat_ = kNever;
-  core.quorum_checked_ = kFrozen;
-  for (auto& [peer, progress] : core.progress_) {
-    progress.last_answer = kFrozen;
-    progress.last_progress = kFrozen;
-  }
-}
-
-void CoreInspector::expire_election(Core& core) { core.election_deadline_ = kFrozen; }
-void CoreInspector::expire_heartbeat(Core& core) { core.next_heartbeat_ = kFrozen; }
-void CoreInspector::expire_quorum(Core& core) {
-  core.quorum_checked_ = Instant{};
-  for (auto& [peer, progress] : core.progress_) progress.last_answer = Instant{};
-}
-
-void CoreInspector::describe(const Core& core, std::string& out) {
-  const auto add = [&out](std::uint64_t number) {
-    out.append(reinterpret_cast<const char*>(&number), sizeof number);
-  };
-  const auto add_node = [&](const std::optional<NodeId>& node) {
-    add(node.has_value() ? node->value() + 1 : 0);
-  };
-  add(core.hard_state_.term);
-  add_node(core.hard_state_.vote);
-  add(core.log_.last_index());
-  for (std::uint64_t i = 1; i <= core.log_.last_index(); ++i) add(core.log_.term_at(i).value());
-  add(core.commit_index_);
-  add(core.durable_index_);
-  add(core.durable_term_);
-  add(static_cast<std::uint64_t>(core.role_));
-  add_node(core.leader_);
-  for (const auto& [node, is_granted] : core.votes_) add(node.value() * 2 + (is_granted ? 1 : 0));
-  for (const auto& [node, progress] : core.progress_) {
-    add(node.value());
-    add(progress.match);
-    add(progress.next);
-    add((progress.is_probing ? 2u : 0u) + (progress.has_probe_in_flight ? 1u : 0u));
-    add(progress.probe_last);
-    add(progress.in_flight.size());
-    for (const std::uint64_t last : progress.in_flight) add(last);
-    add(progress.round);
-  }
-  add(core.verified_index_);
-  add(core.round_);
-  for (const auto& read : core.reads_) {
-    add(read.id);
-    add(read.index);
-    add(read.round);
-  }
-  add(core.term_start_index_);
-  // The numbers of saves only grow; what matters is what waits for them.
-  for (const auto& save : core.saves_) {
-    add(save.last_index);
-    add(save.term);
-    for (const Message& message : save.messages) out += encode_message(message);
-  }
-}
-
 namespace testing {
 namespace {
 
 constexpr std::size_t kVotersMax = 5;
 
-struct Hash128 {
-  std::uint64_t a = 0x9ae16a3b2f90404full;
-  std::uint64_t b = 0xc3a5c85c97cb3127ull;
-  friend bool operator==(const Hash128&, const Hash128&) = default;
-};
-std::uint64_t mix(std::uint64_t x) {
-  x ^= x >> 33;
-  x *= 0xff51afd7ed558ccdull;
-  x ^= x >> 33;
-  x *= 0xc4ceb9fe1a85ec53ull;
-  return x ^ (x >> 33);
-}
-void feed(Hash128& hash, std::uint64_t number) {
-  hash.a = mix(hash.a ^ number) + 0x9e3779b97f4a7c15ull;
-  hash.b = mix(hash.b + number * 0xbf58476d1ce4e5b9ull) ^ (hash.a >> 7);
-}
-Hash128 hash_of(const std::string& bytes) {
-  Hash128 hash;
-  std::size_t at = 0;
-  for (; at + 8 <= bytes.size(); at += 8) {
-    std::uint64_t number = 0;
-    std::copy_n(bytes.data() + at, 8, reinterpret_cast<char*>(&number));
-    feed(hash, number);
-  }
-  std::uint64_t rest = 0;
-  std::copy_n(bytes.data() + at, bytes.size() - at, reinterpret_cast<char*>(&rest));
-  feed(hash, rest);
-  feed(hash, bytes.size());
-  return hash;
-}
 struct HashOfHash {
   std::size_t operator()(const Hash128& hash) const { return hash.a; }
 };
@@ -225,8 +128,7 @@ class Explorer {
     check(start);
     visited_.insert(hash_state(start));
     push(std::move(start), "start");
-    while (!stack_.empty() && result_.violation.empty() &&
-           visited_.size() < options_.states_max) {
+    while (!stack_.empty() && result_.violation.empty() && visited_.size() < options_.states_max) {
       Frame& frame = stack_.back();
       if (frame.next == frame.actions.size()) {
         stack_.pop_back();
@@ -497,7 +399,8 @@ class Explorer {
     }
     (void)voter.core->take_output();
     note_commit(state, voter, which);
-    const std::uint64_t apply_to = std::min(voter.core->commit_index(), voter.core->durable_index());
+    const std::uint64_t apply_to =
+        std::min(voter.core->commit_index(), voter.core->durable_index());
     if (apply_to > voter.disk_log.size()) violate("applied before it was stored");
     voter.applied = std::max(voter.applied, apply_to);
   }
@@ -524,9 +427,8 @@ class Explorer {
     auto letter = std::make_shared<Letter>();
     letter->hash = hash_of(encode_message(message));
     letter->message = std::move(message);
-    const auto place =
-        std::ranges::lower_bound(state.network, letter->hash.a, {},
-                                 [](const auto& other) { return other->hash.a; });
+    const auto place = std::ranges::lower_bound(state.network, letter->hash.a, {},
+                                                [](const auto& other) { return other->hash.a; });
     // The same message twice is what doubling is for.
     if (place != state.network.end() && (*place)->hash == letter->hash) return;
     state.network.insert(place, std::move(letter));
@@ -539,8 +441,7 @@ class Explorer {
       const bool is_answer = message.kind == MessageKind::vote_answer ||
                              message.kind == MessageKind::append_answer ||
                              message.kind == MessageKind::heartbeat_answer;
-      return is_answer && message.to == ids_[which] &&
-             message.term < voter.disk_state.term;
+      return is_answer && message.to == ids_[which] && message.term < voter.disk_state.term;
     });
   }
 
@@ -553,7 +454,8 @@ class Explorer {
       const Entry& entry = voter.memory_log.at(index - 1);
       const Ghost& ghost = grown != nullptr ? *grown : *state.ghost;
       if (index <= ghost.committed.size()) {
-        if (ghost.committed[index - 1] != entry) return violate("two entries committed at an index");
+        if (ghost.committed[index - 1] != entry)
+          return violate("two entries committed at an index");
         continue;
       }
       if (grown == nullptr) grown = std::make_shared<Ghost>(*state.ghost);
@@ -564,8 +466,7 @@ class Explorer {
         const Voter& holder = i == which ? voter : *state.voters[i];
         holders += holder.disk_log.size() >= index && holder.disk_log[index - 1] == entry ? 1 : 0;
       }
-      if (holders <= ids_.size() / 2)
-        return violate("committed without a majority that has it");
+      if (holders <= ids_.size() / 2) return violate("committed without a majority that has it");
     }
     if (grown == nullptr) return;
     ++result_.commits;
@@ -626,9 +527,9 @@ class Explorer {
       feed(hash, letter->hash.b);
     }
     const Budget& budget = state.budget;
-    for (const int left : {budget.timeouts, budget.proposals, budget.reads, budget.heartbeats,
-                           budget.crashes, budget.doubles, budget.quorum_losses,
-                           budget.unreachables})
+    for (const int left :
+         {budget.timeouts, budget.proposals, budget.reads, budget.heartbeats, budget.crashes,
+          budget.doubles, budget.quorum_losses, budget.unreachables})
       feed(hash, static_cast<std::uint64_t>(left));
     const Ghost& ghost = *state.ghost;
     for (const auto& [term, leader] : ghost.leaders) feed(hash, term * 16 + leader.value());
@@ -652,9 +553,9 @@ class Explorer {
   }
 
   std::string describe(const State& state, const Action& action) const {
-    static constexpr const char* kNames[] = {"deliver", "deliver a copy of", "save", "timeout",
-                                             "heartbeat", "quorum loss", "propose", "read",
-                                             "unreachable", "crash", "restart"};
+    static constexpr const char* kNames[] = {
+        "deliver", "deliver a copy of", "save",  "timeout", "heartbeat", "quorum loss", "propose",
+        "read",    "unreachable",       "crash", "restart"};
     std::string text = kNames[static_cast<std::size_t>(action.kind)];
     if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
       const Message& m = state.network[action.which]->message;
@@ -665,8 +566,8 @@ class Explorer {
              std::to_string(m.round) + " entries " + std::to_string(m.entries.size()) +
              (m.is_rejected ? " rejected" : "");
     }
-    return text + " at " + std::to_string(action.which + 1) + " (" +
-           std::to_string(action.detail) + ")";
+    return text + " at " + std::to_string(action.which + 1) + " (" + std::to_string(action.detail) +
+           ")";
   }
 
   const ExploreOptions& options_;

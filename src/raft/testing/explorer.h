@@ -13,16 +13,6 @@
 
 namespace predastore::raft {
 
-// Sets a core's times to one fixed moment, so that states differ only in what matters: time passing
-// is an event of its own in the exploration.
-struct CoreInspector {
-  static void freeze(Core& core);
-  static void expire_election(Core& core);
-  static void expire_heartbeat(Core& core);
-  static void expire_quorum(Core& core);
-  static void describe(const Core& core, std::string& out);
-};
-
 namespace testing {
 
 // How often each kind of event may happen in one history. Messages may always be delayed for ever
@@ -47,7 +37,7 @@ struct ExploreOptions {
   std::vector<std::vector<std::uint64_t>> start_logs;  // terms of the entries on each disk
   std::vector<HardState> start_states;
   std::uint64_t start_committed = 0;  // entries that are known to be committed, in all logs
-  bool has_leader = false;  // voter 1 leads already, and everything has been delivered
+  bool has_leader = false;            // voter 1 leads already, and everything has been delivered
   Budget budget;
   // Each leaves out histories in which these things take their time, so that others can be longer.
   // A pre-vote that is granted without being asked for is more than can happen, and safe as well.

@@ -1,0 +1,239 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+
+#include "raft/core/core.h"
+
+namespace predastore::raft::testing {
+
+// One replica as a driver would run it, with a disk that loses what was not saved.
+struct CoreReplica {
+  std::unique_ptr<Core> core;
+  HardState disk_state;
+  std::vector<Entry> disk_log;  // index 1..
+  struct Save {
+    std::uint64_t number;
+    std::optional<HardState> state;
+    std::vector<Entry> entries;
+  };
+  std::deque<Save> saves;
+  std::vector<Entry> memory_log;  // what the driver would find: stored and about to be
+  std::vector<Entry> applied;     // survives, as a state machine on disk would
+  std::set<std::uint64_t> reads;
+};
+
+// Three voters (or more), messages that are delayed, lost, doubled and reordered, crashes at any
+// moment; after every step the invariants of the thesis (figure 3.2) are looked at.
+class CoreCluster {
+ public:
+  CoreCluster(std::size_t voter_count, unsigned seed) : random_(seed) {
+    for (std::size_t i = 0; i < voter_count; ++i) voters_.push_back(NodeId{i + 1});
+    for (const NodeId id : voters_) start(id);
+  }
+
+  CoreReplica& at(NodeId id) { return replicas_[id]; }
+  const std::vector<NodeId>& voters() const { return voters_; }
+
+  void start(NodeId id) {
+    CoreReplica& replica = replicas_[id];
+    TermLog terms;
+    for (const Entry& entry : replica.disk_log) terms.append(entry.term);
+    CoreOptions options;
+    options.self = id;
+    options.voters = voters_;
+    options.election_timeout = 10ms;
+    options.heartbeat_interval = 2ms;
+    options.seed = random_();
+    options.append_entries_max = 2;
+    options.appends_in_flight_max = 2;
+    replica.memory_log = replica.disk_log;
+    replica.saves.clear();
+    replica.reads.clear();
+    replica.core = std::make_unique<Core>(
+        options, StoredState{replica.disk_state, terms, replica.applied.size()}, now_);
+  }
+
+  // Loses what is not on disk, but for a random prefix of the saves that were under way.
+  void crash(NodeId id) {
+    CoreReplica& replica = replicas_[id];
+    const std::size_t kept = replica.saves.empty() ? 0 : random_() % (replica.saves.size() + 1);
+    for (std::size_t i = 0; i < kept; ++i) store(replica, replica.saves[i]);
+    replica.core.reset();
+  }
+
+  void drain(NodeId id) {
+    CoreReplica& replica = replicas_[id];
+    if (replica.core == nullptr) return;
+    Output output = replica.core->take_output();
+    if (!output.entries.empty()) {
+      replica.memory_log.resize(output.entries.front().index - 1);
+      replica.memory_log.insert(replica.memory_log.end(), output.entries.begin(),
+                                output.entries.end());
+    }
+    if (output.save_number != 0)
+      replica.saves.push_back({output.save_number, output.hard_state, output.entries});
+    for (Message& message : output.messages) {
+      for (std::uint64_t i = 1; i <= message.count; ++i)
+        message.entries.push_back(replica.memory_log.at(message.index + i - 1));
+      network_.push_back(std::move(message));
+    }
+    apply(id, replica, output.apply_index);
+    for (const ReleasedRead& read : output.reads) {
+      // Linearizable: everything that was committed anywhere when the read was asked for is
+      // covered.
+      ASSERT_GE(read.index, read_floor_.at(read.id)) << "a stale read";
+      replica.reads.erase(read.id);
+      ++released_reads;
+    }
+    for (const std::uint64_t read : output.refused_reads) replica.reads.erase(read);
+  }
+
+  void save_one(NodeId id) {
+    CoreReplica& replica = replicas_[id];
+    if (replica.core == nullptr || replica.saves.empty() || paused_.contains(id)) return;
+    store(replica, replica.saves.front());
+    const std::uint64_t number = replica.saves.front().number;
+    replica.saves.pop_front();
+    replica.core->saved(number, now_);
+    drain(id);
+  }
+
+  void deliver(std::size_t position, bool is_kept) {
+    Message message = network_[position];
+    if (paused_.contains(message.to)) return;  // it waits
+    if (!is_kept) network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
+    CoreReplica& replica = replicas_[message.to];
+    if (replica.core == nullptr || cut_.contains(message.to) || cut_.contains(message.from)) return;
+    message.count = 0;
+    replica.core->receive(std::move(message), now_);
+    drain(replica.core == nullptr ? NodeId{} : to_of(replica));
+  }
+
+  void tick_all(Duration by) {
+    now_ += by;
+    for (const NodeId id : voters_) {
+      if (replicas_[id].core == nullptr || paused_.contains(id)) continue;
+      replicas_[id].core->tick(now_);
+      drain(id);
+    }
+  }
+
+  std::optional<NodeId> leader() {
+    std::optional<NodeId> found;
+    std::uint64_t term = 0;
+    for (const NodeId id : voters_) {
+      auto& core = replicas_[id].core;
+      if (core == nullptr || core->role() != ReplicaRole::leader || core->term() <= term) continue;
+      found = id;
+      term = core->term();
+    }
+    return found;
+  }
+
+  bool propose(NodeId id, std::string command) {
+    auto& core = replicas_[id].core;
+    const bool is_taken = core != nullptr && core->propose(std::move(command), now_).has_value();
+    if (is_taken) drain(id);
+    return is_taken;
+  }
+
+  void read(NodeId id) {
+    CoreReplica& replica = replicas_[id];
+    if (replica.core == nullptr) return;
+    const std::uint64_t read_id = ++last_read_;
+    read_floor_[read_id] = committed_.size();
+    if (!replica.core->read(read_id, now_)) return;
+    replica.reads.insert(read_id);
+    drain(id);
+  }
+
+  // Everything is delivered and saved in order until nothing is left to do.
+  void settle(int rounds = 50) {
+    for (int round = 0; round < rounds; ++round) {
+      tick_all(1ms);
+      while (!network_.empty()) deliver(0, false);
+      for (const NodeId id : voters_) {
+        while (replicas_[id].core != nullptr && !replicas_[id].saves.empty()) save_one(id);
+      }
+    }
+  }
+
+  void check() {
+    std::map<std::uint64_t, NodeId> leaders = leaders_;
+    for (const NodeId id : voters_) {
+      const CoreReplica& replica = replicas_[id];
+      if (replica.core == nullptr || replica.core->role() != ReplicaRole::leader) continue;
+      const auto [found, is_new] = leaders_.emplace(replica.core->term(), id);
+      ASSERT_EQ(found->second, id) << "two leaders in term " << replica.core->term();
+      if (!is_new) continue;
+      // Leader completeness: whoever begins a term has everything that was committed before.
+      for (const Entry& entry : committed_) {
+        ASSERT_GE(replica.memory_log.size(), entry.index);
+        ASSERT_EQ(replica.memory_log[entry.index - 1], entry)
+            << "a leader without a committed entry";
+      }
+    }
+  }
+
+  std::size_t network_size() const { return network_.size(); }
+  void lose(std::size_t position) {
+    network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
+  }
+  void cut(NodeId id) { cut_.insert(id); }
+  // Neither time nor messages nor its disk reach it until heal(): a process that is stopped.
+  void pause(NodeId id) { paused_.insert(id); }
+  void heal() {
+    cut_.clear();
+    paused_.clear();
+  }
+  const std::vector<Entry>& committed() const { return committed_; }
+  std::mt19937& random() { return random_; }
+  int released_reads = 0;
+
+ private:
+  NodeId to_of(const CoreReplica& replica) {
+    for (const auto& [id, other] : replicas_) {
+      if (&other == &replica) return id;
+    }
+    return {};
+  }
+  void store(CoreReplica& replica, const CoreReplica::Save& save) {
+    if (save.state.has_value()) replica.disk_state = *save.state;
+    if (save.entries.empty()) return;
+    replica.disk_log.resize(save.entries.front().index - 1);
+    replica.disk_log.insert(replica.disk_log.end(), save.entries.begin(), save.entries.end());
+  }
+  void apply(NodeId id, CoreReplica& replica, std::uint64_t index) {
+    while (replica.applied.size() < index) {
+      const Entry& entry = replica.memory_log.at(replica.applied.size());
+      ASSERT_LE(entry.index, replica.disk_log.size())
+          << "applied before it was stored, node " << id.value();
+      if (committed_.size() < entry.index) {
+        committed_.push_back(entry);
+      }
+      ASSERT_EQ(committed_[entry.index - 1], entry) << "two entries were applied at one index";
+      replica.applied.push_back(entry);
+    }
+  }
+
+  std::mt19937 random_;
+  Instant now_{};
+  std::vector<NodeId> voters_;
+  std::map<NodeId, CoreReplica> replicas_;
+  std::vector<Message> network_;
+  std::set<NodeId> cut_;
+  std::set<NodeId> paused_;
+  std::vector<Entry> committed_;
+  std::map<std::uint64_t, NodeId> leaders_;
+  std::map<std::uint64_t, std::uint64_t> read_floor_;
+  std::uint64_t last_read_ = 0;
+};
+
+}  // namespace predastore::raft::testing
