@@ -12,6 +12,8 @@ constexpr std::uint8_t kFormatVersion = 1;
 constexpr std::size_t kCacheEntriesMax =
     4096;  // strangers' ids are cached as well: they must not fill the memory
 
+constexpr Duration kCacheNoneFor = 500ms;
+
 std::string setting_name(std::string_view id) { return "access_key/" + std::string(id); }
 
 std::string encode(const AccessKey& key) {
@@ -64,7 +66,7 @@ Task<Result<std::optional<crypto::Secret>>> AccessKeys::secret_of(std::string ac
     co_return Answer{found->second.secret};
 
   // Counted from before the read: what the answer shows may be overtaken while it travels.
-  const Instant expires = env_.clock.now() + cache_for_;
+  const Instant asked = env_.clock.now();
   PREDA_CO_TRY(const std::optional<std::string> value,
                co_await meta_.get_setting(setting_name(access_key_id), deadline));
   Answer secret;
@@ -73,6 +75,8 @@ Task<Result<std::optional<crypto::Secret>>> AccessKeys::secret_of(std::string ac
     if (key.is_enabled) secret = std::move(key.secret);
   }
   if (cache_.size() >= kCacheEntriesMax) cache_.clear();
+  // A key that is not there now may be made any moment, and who made it wants to use it.
+  const Instant expires = asked + (secret ? cache_for_ : std::min(cache_for_, kCacheNoneFor));
   cache_.insert_or_assign(std::move(access_key_id), Cached{secret, expires});
   co_return secret;
 }

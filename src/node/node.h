@@ -10,6 +10,7 @@
 #include "env/environment.h"
 #include "env/sync.h"
 #include "kv/kv.h"
+#include "meta/bootstrap.h"
 #include "meta/meta_service.h"
 #include "net/transport.h"
 #include "node/config.h"
@@ -78,8 +79,13 @@ class Node {
   Node(Environment env, net::Transport& transport, NodeOptions options);
   Task<Result<void>> open_drive();
   Task<Result<void>> open_metadata();
+  Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state();
+  Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state_in(std::string directory);
+  meta::Bootstrap bootstrap() const;
   Task<Result<void>> open_services();
+  void note_damage(const ShardKey& key);
   void attach_ping();
+  Task<void> answer_ping(rpc::Call call);
   Task<void> store_root_key();
 
   Environment env_;

@@ -7,6 +7,7 @@ namespace predastore::node {
 namespace {
 
 constexpr std::size_t kVersionMaxBytes = 64;
+constexpr std::size_t kFailureMaxBytes = 1024;
 
 std::uint8_t flag(bool value) { return value ? 1 : 0; }
 
@@ -25,6 +26,7 @@ std::string encode_node_status(const NodeStatus& status) {
   out.le(drive.group_count).le(drive.sync_count).le(drive.written_bytes).le(drive.read_bytes);
   out.le(drive.abandoned_file_count);
   out.string(std::string_view{status.version}.substr(0, kVersionMaxBytes));
+  out.string(std::string_view{replica.failure}.substr(0, kFailureMaxBytes));
   return std::move(out).take();
 }
 
@@ -53,12 +55,14 @@ Result<NodeStatus> decode_node_status(ByteSpan bytes) {
   drive.read_bytes = in.le<std::uint64_t>();
   drive.abandoned_file_count = in.le<std::uint64_t>();
   const std::string_view version = in.string();
+  const std::string_view failure = in.string();
   if (!in.ok() || role > static_cast<std::uint8_t>(raft::ReplicaRole::leader) ||
-      version.size() > kVersionMaxBytes) {
+      version.size() > kVersionMaxBytes || failure.size() > kFailureMaxBytes) {
     return make_error(ErrorCode::Corruption, "a node's answer to ping cannot be understood");
   }
   status.replica.role = static_cast<raft::ReplicaRole>(role);
   status.version = version;
+  status.replica.failure = failure;
   return status;
 }
 

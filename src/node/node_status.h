@@ -21,7 +21,7 @@ struct NodeStatus {
 // The answer to ping, little-endian: {node u64, role u8, leader u64 (0: none known), term u64,
 // commit u64, applied u64, available u8, rebuilt u8, capacity u64, used u64, queued u64, files u64,
 // sequence u64, damage u64, groups u64, syncs u64, written u64, read u64, abandoned u64, version
-// string}. A later version appends; a reader ignores what it does not know.
+// string, raft failure string}. A later version appends; a reader ignores what it does not know.
 std::string encode_node_status(const NodeStatus& status);
 Result<NodeStatus> decode_node_status(ByteSpan bytes);  // Corruption
 

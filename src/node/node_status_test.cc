@@ -19,6 +19,7 @@ NodeStatus sample() {
   status.drive.used_bytes = 2;
   status.drive.abandoned_file_count = 3;
   status.version = "0.1.0";
+  status.replica.failure = "the log cannot be written";
   return status;
 }
 
@@ -35,6 +36,7 @@ TEST(NodeStatus, what_is_encoded_comes_back) {
   EXPECT_EQ(back->drive.used_bytes, 2U);
   EXPECT_EQ(back->drive.abandoned_file_count, 3U);
   EXPECT_EQ(back->version, "0.1.0");
+  EXPECT_EQ(back->replica.failure, "the log cannot be written");
 }
 
 TEST(NodeStatus, every_shorter_answer_is_refused) {

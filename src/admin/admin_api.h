@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+
+#include "admin/metrics.h"
+#include "admin/status.h"
+#include "env/environment.h"
+#include "http/server.h"
+
+namespace predastore::admin {
+
+// The administration port: HTTP and JSON, described by openapi.yaml beside this file. Who may talk
+// to it is settled below, by TLS with certificates of the cluster on both sides; nothing here
+// changes anything yet. Used on one loop; outlives the server whose handler it is.
+class AdminApi {
+ public:
+  using Local = std::function<LocalNumbers()>;
+  AdminApi(Environment env, ClusterView& view, Local local)
+      : env_(env), view_(view), local_(std::move(local)) {}
+
+  Task<void> handle(http::Exchange& exchange);
+
+ private:
+  Task<ClusterReport> look();
+  Task<void> status(http::Exchange& exchange);
+  Task<void> metrics(http::Exchange& exchange);
+  Task<void> health(http::Exchange& exchange);
+
+  Environment env_;
+  ClusterView& view_;
+  Local local_;
+};
+
+}  // namespace predastore::admin

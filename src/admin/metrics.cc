@@ -1,0 +1,140 @@
+#include "admin/metrics.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <map>
+#include <vector>
+
+namespace predastore::admin {
+
+namespace {
+
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+// Families in the order in which they are first named, each with its samples.
+class Page {
+ public:
+  void gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = value;
+    family(name, help, prometheus::MetricType::Gauge).metric.push_back(std::move(metric));
+  }
+  void counter(const std::string& name, const std::string& help, double value, Labels labels = {}) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.counter.value = value;
+    family(name, help, prometheus::MetricType::Counter).metric.push_back(std::move(metric));
+  }
+  void add(const std::vector<prometheus::MetricFamily>& families) {
+    families_.insert(families_.end(), families.begin(), families.end());
+  }
+  std::string text() const { return prometheus::TextSerializer{}.Serialize(families_); }
+
+ private:
+  prometheus::MetricFamily& family(const std::string& name, const std::string& help,
+                                   prometheus::MetricType type) {
+    const auto [found, is_new] = at_.try_emplace(name, families_.size());
+    if (is_new) families_.push_back({name, help, type, {}});
+    return families_[found->second];
+  }
+  std::vector<prometheus::MetricFamily> families_;
+  std::map<std::string, std::size_t> at_;
+};
+
+double of(std::uint64_t value) { return static_cast<double>(value); }
+
+void add_cluster(Page& page, const ClusterReport& report, const Verdict& verdict) {
+  std::uint64_t drives_ok = 0;
+  std::uint64_t raw = 0;
+  std::uint64_t used = 0;
+  for (const NodeReport& node : report.nodes) {
+    if (!node.is_up) continue;
+    if (node.is_drive_good) ++drives_ok;
+    raw += node.capacity_bytes;
+    used += node.used_bytes;
+  }
+  const std::uint64_t total = report.nodes.size();
+  const std::string nodes = "predastore_cluster_nodes";
+  page.gauge(nodes, "Nodes by state, as this node sees them.", of(verdict.nodes_up),
+             {{"state", "up"}});
+  page.gauge(nodes, "", of(total - verdict.nodes_up), {{"state", "down"}});
+  const std::string drives = "predastore_cluster_drives";
+  page.gauge(drives, "Drives by state, as this node sees them.", of(drives_ok), {{"state", "ok"}});
+  page.gauge(drives, "", of(total - drives_ok), {{"state", "failed"}});
+  page.gauge("predastore_cluster_health_status", "0 healthy, 1 degraded, 2 unavailable.",
+             static_cast<double>(verdict.state));
+  page.gauge("predastore_cluster_failures_left",
+             "More nodes that may fail with all data still readable.", verdict.failures_left);
+  const std::string capacity = "predastore_capacity_bytes";
+  page.gauge(capacity, "Of all nodes that are up.", of(raw), {{"kind", "raw"}});
+  page.gauge(capacity, "", of(raw) * report.rs.data_shards / report.rs.width(),
+             {{"kind", "usable"}});
+  page.gauge(capacity, "", of(used), {{"kind", "used"}});
+  if (!report.state) return;  // unknown is left out, never zero
+  page.gauge("predastore_objects", "Objects in all buckets.", of(report.state->object_count));
+  page.gauge("predastore_repair_pending_chunks", "Chunks with missing or damaged shards.",
+             of(report.state->repair_pending));
+  page.gauge("predastore_garbage_pending_objects", "Object records whose shards are to be deleted.",
+             of(report.state->garbage_pending));
+}
+
+void add_drive(Page& page, const shard::DriveStatus& drive) {
+  page.gauge("predastore_drive_available", "1 when this node's drive takes part.",
+             drive.is_available ? 1 : 0);
+  page.gauge("predastore_drive_capacity_bytes", "Of this node's drive.", of(drive.capacity_bytes));
+  page.gauge("predastore_drive_used_bytes", "By shard files, garbage included.",
+             of(drive.used_bytes));
+  page.gauge("predastore_drive_queued_bytes", "Taken and not yet written.", of(drive.queued_bytes));
+  page.gauge("predastore_drive_shard_files", "Shard files on this node's drive.",
+             of(drive.shard_file_count));
+  page.counter("predastore_drive_written_bytes_total", "Written to shard files.",
+               of(drive.written_bytes));
+  page.counter("predastore_drive_read_bytes_total", "Read from shard files.", of(drive.read_bytes));
+  page.counter("predastore_drive_groups_total", "Groups of records written.",
+               of(drive.group_count));
+  page.counter("predastore_drive_syncs_total", "Syncs of shard files.", of(drive.sync_count));
+  const std::string errors = "predastore_drive_errors_total";
+  page.counter(errors, "Errors of this node's drive by kind.", of(drive.damage_count),
+               {{"kind", "damage"}});
+  page.counter(errors, "", of(drive.abandoned_file_count), {{"kind", "abandoned_file"}});
+}
+
+void add_process(Page& page, const LocalNumbers& local) {
+  page.gauge("predastore_build_info", "Always 1; the version is in the label.", 1,
+             {{"version", local.version}});
+  page.gauge("predastore_raft_term", "This voter's term.", of(local.raft_term));
+  page.gauge("predastore_raft_commit_index", "What this voter knows to be committed.",
+             of(local.raft_commit_index));
+  page.gauge("predastore_raft_applied_index", "What this voter has applied.",
+             of(local.raft_applied_index));
+  page.gauge("predastore_raft_is_leader", "1 on the leader.", local.is_raft_leader ? 1 : 0);
+  page.gauge("predastore_s3_connections", "Open connections of S3 clients.",
+             of(local.s3.connections));
+  page.counter("predastore_s3_connections_total", "Connections accepted.", of(local.s3.accepted));
+  page.counter("predastore_s3_connections_refused_total", "Connections above the limit.",
+               of(local.s3.refused));
+  page.counter("predastore_s3_http_requests_total", "Requests with a head that could be read.",
+               of(local.s3.requests));
+  page.counter("predastore_s3_http_bad_requests_total", "Requests that were no HTTP.",
+               of(local.s3.bad_requests));
+  page.counter("predastore_s3_timeouts_total", "Connections closed because nothing moved.",
+               of(local.s3.timeouts));
+  page.gauge("process_resident_memory_bytes", "Resident memory.", of(local.resident_memory_bytes));
+  page.gauge("process_open_fds", "Open file descriptors.", of(local.open_files));
+  page.counter("process_cpu_seconds_total", "User and system time.", local.cpu_seconds);
+}
+
+}  // namespace
+
+std::string metrics_text(const ClusterReport& report, const Verdict& verdict,
+                         const LocalNumbers& local) {
+  Page page;
+  add_cluster(page, report, verdict);
+  add_drive(page, local.drive);
+  add_process(page, local);
+  page.add(local.more);
+  return page.text();
+}
+
+}  // namespace predastore::admin

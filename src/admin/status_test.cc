@@ -1,0 +1,146 @@
+#include "admin/status.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace predastore::admin {
+namespace {
+
+// Three nodes that are up, RS(2,1), node 1 leads, nothing waits.
+ClusterReport three_nodes() {
+  ClusterReport report;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    NodeReport node;
+    node.id = NodeId{i};
+    node.name = "n" + std::to_string(i);
+    node.is_up = node.is_drive_good = true;
+    report.nodes.push_back(node);
+  }
+  report.self = report.leader.emplace(NodeId{1});
+  report.term = 4;
+  report.state.emplace();
+  return report;
+}
+
+void take_down(ClusterReport& report, std::size_t index) {
+  report.nodes[index].is_up = report.nodes[index].is_drive_good = false;
+  report.nodes[index].problem = "no answer";
+}
+
+// Role 2 is missing on node 3, and so it waits for repair.
+ChunkLayout waiting_layout() {
+  ChunkLayout layout;
+  layout.places = {{NodeId{1}, WriteId{1}, false, true},
+                   {NodeId{2}, WriteId{2}, false, true},
+                   {NodeId{3}, WriteId{}, true, true}};
+  return layout;
+}
+
+TEST(Status, all_up_and_nothing_waiting_is_healthy_and_survives_one_failure) {
+  const Verdict verdict = judge(three_nodes());
+  EXPECT_EQ(verdict.state, State::healthy);
+  EXPECT_TRUE(verdict.is_readable);
+  EXPECT_EQ(verdict.failures_left, 1U);
+  EXPECT_TRUE(verdict.reasons.empty());
+}
+
+TEST(Status, one_node_down_is_degraded_readable_and_survives_none) {
+  ClusterReport report = three_nodes();
+  take_down(report, 2);
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::degraded);
+  EXPECT_TRUE(verdict.is_readable);
+  EXPECT_EQ(verdict.failures_left, 0U);
+  EXPECT_EQ(verdict.nodes_up, 2U);
+  ASSERT_EQ(verdict.reasons.size(), 1U);
+}
+
+TEST(Status, all_up_with_repair_waiting_is_degraded_and_survives_none) {
+  ClusterReport report = three_nodes();
+  report.state->repair_pending = 1;
+  report.waiting.push_back(waiting_layout());
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::degraded);
+  EXPECT_TRUE(verdict.is_readable);
+  EXPECT_EQ(verdict.failures_left, 0U);
+  EXPECT_EQ(verdict.repair_pending, 1U);
+}
+
+TEST(Status, repair_that_was_not_looked_at_counts_as_one_shard_less) {
+  ClusterReport report = three_nodes();
+  report.state->repair_pending = 5;
+  EXPECT_EQ(judge(report).failures_left, 0U);
+}
+
+TEST(Status, another_node_down_than_the_one_repair_waits_for_makes_data_unreadable) {
+  ClusterReport report = three_nodes();
+  report.state->repair_pending = 1;
+  report.waiting.push_back(waiting_layout());
+  take_down(report, 0);
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::unavailable);
+  EXPECT_FALSE(verdict.is_readable);
+  EXPECT_EQ(verdict.failures_left, 0U);
+}
+
+TEST(Status, the_same_node_down_as_the_one_repair_waits_for_keeps_data_readable) {
+  ClusterReport report = three_nodes();
+  report.state->repair_pending = 1;
+  report.waiting.push_back(waiting_layout());
+  take_down(report, 2);
+  EXPECT_TRUE(judge(report).is_readable);
+}
+
+TEST(Status, no_metadata_is_unavailable_even_with_all_shards_there) {
+  ClusterReport report = three_nodes();
+  report.state.reset();
+  report.leader.reset();
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::unavailable);
+  EXPECT_FALSE(verdict.is_readable);
+}
+
+TEST(Status, a_drive_out_of_order_is_degraded) {
+  ClusterReport report = three_nodes();
+  report.nodes[1].is_drive_good = false;
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::degraded);
+  EXPECT_EQ(verdict.failures_left, 0U);
+}
+
+TEST(Status, a_voter_that_has_stopped_is_degraded_and_one_failure_less) {
+  ClusterReport report = three_nodes();
+  report.nodes[1].voter_failure = "its disk failed";
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::degraded);
+  EXPECT_EQ(verdict.failures_left, 0U);
+}
+
+TEST(Status, with_more_parity_than_voters_can_lose_the_voters_decide) {
+  ClusterReport report = three_nodes();
+  report.rs = RsConfig{1, 2};
+  EXPECT_EQ(judge(report).failures_left, 1U);
+}
+
+TEST(Status, the_json_has_what_the_design_promises) {
+  const ClusterReport report = three_nodes();
+  const auto parsed = boost::json::parse(status_json(report, judge(report))).as_object();
+  EXPECT_EQ(parsed.at("state").as_string(), "healthy");
+  EXPECT_EQ(parsed.at("leader").as_string(), "n1");
+  EXPECT_EQ(parsed.at("term").as_int64(), 4);
+  EXPECT_TRUE(parsed.at("readable").as_bool());
+  EXPECT_EQ(parsed.at("failures_left").as_int64(), 1);
+  EXPECT_EQ(parsed.at("repair_pending").as_int64(), 0);
+  EXPECT_EQ(parsed.at("nodes").as_array().size(), 3U);
+}
+
+TEST(Status, without_a_leader_the_json_says_null) {
+  ClusterReport report = three_nodes();
+  report.leader.reset();
+  const auto parsed = boost::json::parse(status_json(report, judge(report))).as_object();
+  EXPECT_TRUE(parsed.at("leader").is_null());
+}
+
+}  // namespace
+}  // namespace predastore::admin

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "env/host.h"
+#include "node/config.h"
+
+namespace predastore::cli {
+
+// "127.0.0.1:7800", "[::1]:7800". InvalidArgument.
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+Result<HostPort> parse_host_port(const std::string& address);
+
+// What the cluster's administration answered to GET /v1/status.
+struct StatusAnswer {
+  std::string json;                   // empty when no node answered
+  std::string node_name;              // who answered
+  std::string state;                  // of the answer; "unavailable" without one
+  std::vector<std::string> problems;  // of the nodes that did not answer
+};
+
+// Asks all nodes at once and takes the best answer: one that can read the metadata, as soon as it
+// is there; otherwise any. `config` is that of any node: its certificate is shown. Runs the loop of
+// `host`. Errors: the certificate or its key cannot be read.
+Result<StatusAnswer> ask_status(ProductionHost& host, const node::Config& config);
+
+// Whether something that speaks HTTP answers there, with a status below 500.
+bool answers_http(ProductionHost& host, const std::string& address);
+
+}  // namespace predastore::cli

@@ -1,0 +1,158 @@
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <cctype>
+#include <cstdio>
+
+#include "cli/admin_client.h"
+#include "cli/commands.h"
+#include "cli/demo_layout.h"
+#include "cli/exit_codes.h"
+#include "env/host.h"
+
+namespace predastore::cli {
+
+namespace {
+
+namespace json = boost::json;
+
+std::string text_of(const json::object& object, const char* key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_string() ? std::string{value->as_string()} : "";
+}
+std::int64_t number_of(const json::object& object, const char* key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
+}
+bool flag_of(const json::object& object, const char* key) {
+  const json::value* value = object.if_contains(key);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
+std::string size_text(std::int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string node_line(const json::object& node) {
+  const bool is_up = text_of(node, "state") == "up";
+  const std::string state = !is_up                       ? "DOWN"
+                            : !flag_of(node, "drive_ok") ? "DRIVE"
+                            : flag_of(node, "leader")    ? "up, leader"
+                                                         : "up";
+  std::string used = "-";
+  if (is_up) {
+    used = size_text(number_of(node, "used_bytes")) + " of " +
+           size_text(number_of(node, "capacity_bytes"));
+  }
+  return fmt::format("{:<6}  {:<21}  {:<21}  {:<10}  {}\n", text_of(node, "name"),
+                     text_of(node, "cluster_address"), text_of(node, "s3_address"), state, used);
+}
+
+int exit_code_of(const std::string& state) {
+  if (state == "healthy") return kExitOk;
+  return state == "degraded" ? kExitDegraded : kExitUnavailable;
+}
+
+Result<node::Config> some_config(const StatusOptions& options) {
+  if (options.config_file.empty()) {
+    PREDA_TRY(DemoLayout layout, load_demo(options.directory));
+    return std::move(layout.nodes.front());
+  }
+  PREDA_TRY(const std::string text, node::load_text(options.config_file));
+  node::ConfigCheck check = node::check_config(text, options.config_file);
+  if (!check.config)
+    return make_error(ErrorCode::InvalidArgument, check.report(options.config_file));
+  return std::move(*check.config);
+}
+
+// What scripts get when no node answers: the same keys, nothing claimed.
+std::string nobody_answers(const node::Config& config, const StatusAnswer& answer) {
+  json::array nodes;
+  for (const node::NodeEntry& entry : config.nodes) {
+    json::object node;
+    node["name"] = entry.name;
+    node["state"] = "down";
+    node["cluster_address"] = entry.cluster_address;
+    node["s3_address"] = entry.s3_address;
+    node["admin_address"] = entry.admin_address;
+    nodes.push_back(std::move(node));
+  }
+  json::object out;
+  out["state"] = "unavailable";
+  out["reasons"] = json::array(answer.problems.begin(), answer.problems.end());
+  out["readable"] = false;
+  out["failures_left"] = 0;
+  out["repair_pending"] = nullptr;  // not known
+  out["leader"] = nullptr;
+  out["term"] = nullptr;
+  out["nodes_up"] = 0;
+  out["nodes"] = std::move(nodes);
+  return json::serialize(out);
+}
+
+}  // namespace
+
+std::string status_text(const std::string& text) {
+  boost::system::error_code error;
+  const json::value parsed = json::parse(text, error);
+  if (error || !parsed.is_object()) return "the answer is no JSON object\n";
+  const json::object& all = parsed.as_object();
+  const json::value* list = all.if_contains("nodes");
+  const json::array nodes = list != nullptr && list->is_array() ? list->as_array() : json::array{};
+  const std::int64_t up = number_of(all, "nodes_up");
+  std::string out = fmt::format(
+      "cluster  {}  {} of {} nodes up, {}", upper(text_of(all, "state")), up, nodes.size(),
+      flag_of(all, "readable") ? "all data readable" : "NOT all data readable");
+  if (flag_of(all, "readable"))
+    out +=
+        fmt::format(" ({}, can lose {} more)", text_of(all, "rs"), number_of(all, "failures_left"));
+  const std::string leader = text_of(all, "leader");
+  out += fmt::format("\nraft     leader {}, term {}\n", leader.empty() ? "none" : leader,
+                     number_of(all, "term"));
+  out += fmt::format("data     {} objects, {} chunks wait for repair\n", number_of(all, "objects"),
+                     number_of(all, "repair_pending"));
+  out +=
+      fmt::format("{:<6}  {:<21}  {:<21}  {:<10}  {}\n", "NODE", "ADDRESS", "S3", "STATE", "USED");
+  for (const json::value& node : nodes) {
+    if (node.is_object()) out += node_line(node.as_object());
+  }
+  if (const json::value* reasons = all.if_contains("reasons"); reasons && reasons->is_array()) {
+    for (const json::value& reason : reasons->as_array()) {
+      if (reason.is_string()) out += fmt::format("because  {}\n", std::string{reason.as_string()});
+    }
+  }
+  return out;
+}
+
+int status(const StatusOptions& options) {
+  const auto config = some_config(options);
+  if (!config) {
+    const bool is_absent = config.error().code == ErrorCode::NotFound;
+    return fail(is_absent ? kExitNotFound : kExitConfig, config.error().detail);
+  }
+  ProductionHost host{1};
+  auto answer = ask_status(host, *config);
+  if (!answer) return fail(kExitConfig, answer.error().detail);
+  if (answer->json.empty()) answer->json = nobody_answers(*config, *answer);
+  if (options.is_json) {
+    while (!answer->json.empty() && answer->json.back() == '\n') answer->json.pop_back();
+    fmt::print("{}\n", answer->json);
+  } else {
+    fmt::print("{}", status_text(answer->json));
+  }
+  return exit_code_of(answer->state);
+}
+
+}  // namespace predastore::cli

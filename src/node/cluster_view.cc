@@ -1,0 +1,75 @@
+#include "node/cluster_view.h"
+
+namespace predastore::node {
+
+namespace {
+
+constexpr std::uint32_t kWaitingMax = 1000;  // layouts of the repair queue that are looked at
+
+admin::NodeReport report_of(const NodeEntry& entry, NodeId self) {
+  admin::NodeReport report;
+  report.id = entry.id;
+  report.name = entry.name;
+  report.cluster_address = entry.cluster_address;
+  report.s3_address = entry.s3_address;
+  report.admin_address = entry.admin_address;
+  report.is_self = entry.id == self;
+  return report;
+}
+
+}  // namespace
+
+Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
+  const Config& config = node_.config();
+  admin::ClusterReport report;
+  report.cluster_id = config.cluster_id;
+  report.self = config.node_id;
+  report.rs = config.rs;
+  for (const NodeEntry& entry : config.nodes)
+    report.nodes.push_back(report_of(entry, config.node_id));
+  const raft::ReplicaStatus own = node_.status().replica;
+  report.leader = own.leader;
+  report.term = own.term;
+  TaskGroup questions{env_.executor, env_.clock};
+  for (admin::NodeReport& entry : report.nodes) questions.spawn(ask(&entry, &report, deadline));
+  questions.spawn(read_metadata(&report, deadline));
+  (void)co_await questions.join();
+  co_return report;
+}
+
+// `entry` and `report` are the caller's, which waits for this.
+Task<void> NodeClusterView::ask(admin::NodeReport* entry, admin::ClusterReport* report,
+                                Instant deadline) {
+  const auto status = co_await node_.ping(entry->id, deadline);
+  if (!status) {
+    entry->problem = status.error().to_string();
+    co_return;
+  }
+  entry->is_up = true;
+  entry->is_drive_good = status->drive.is_available;
+  entry->version = status->version;
+  entry->voter_failure = status->replica.failure;
+  entry->capacity_bytes = status->drive.capacity_bytes;
+  entry->used_bytes = status->drive.used_bytes;
+  entry->damage_count = status->drive.damage_count;
+  entry->applied_index = status->replica.applied_index;
+  // A node that was cut off may know less than another one.
+  if (status->replica.term >= report->term && status->replica.leader) {
+    report->term = status->replica.term;
+    report->leader = status->replica.leader;
+  }
+}
+
+Task<void> NodeClusterView::read_metadata(admin::ClusterReport* report, Instant deadline) {
+  auto state = co_await node_.meta().cluster_state(deadline);
+  if (!state) co_return;
+  if (state->repair_pending > 0) {
+    auto waiting = co_await node_.meta().repair_queue(kWaitingMax, deadline);
+    if (waiting) {
+      for (meta::RepairItem& item : *waiting) report->waiting.push_back(std::move(item.layout));
+    }
+  }
+  report->state = std::move(*state);
+}
+
+}  // namespace predastore::node

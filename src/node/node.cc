@@ -1,0 +1,253 @@
+#include "node/node.h"
+
+#include "base/codec.h"
+#include "meta/keys.h"
+#include "node/identity.h"
+#include "node/node_parts.h"
+#include "telemetry/log.h"
+
+namespace predastore::node {
+
+namespace {
+
+constexpr Duration kRetryAfter = 200ms;
+constexpr Duration kAttemptTimeout = 5s;
+constexpr std::size_t kEarlyDamageMax = 100'000;
+
+std::string drive_directory(const Config& config) { return config.data_dir + "/drives/0"; }
+std::string meta_directory(const Config& config) { return config.data_dir + "/meta"; }
+
+}  // namespace
+
+Node::Node(Environment env, net::Transport& transport, NodeOptions options)
+    : env_(env),
+      transport_(transport),
+      options_(std::move(options)),
+      parts_(std::make_unique<Parts>(env, transport)) {}
+
+Node::~Node() = default;
+
+Task<Result<std::unique_ptr<Node>>> Node::open(Environment env, net::Transport& transport,
+                                               NodeOptions options) {
+  std::unique_ptr<Node> node{new Node{env, transport, std::move(options)}};
+  for (const NodeEntry& entry : node->config().nodes) {
+    if (entry.id != node->config().node_id) transport.set_address(entry.id, entry.cluster_address);
+  }
+  PREDA_CO_CHECK(co_await node->open_drive());
+  PREDA_CO_CHECK(co_await node->open_metadata());
+  PREDA_CO_CHECK(co_await node->open_services());
+  node->attach_ping();
+  co_return std::move(node);
+}
+
+// What the drive finds while it is opened waits until there is somebody to repair it.
+void Node::note_damage(const ShardKey& key) {
+  if (parts_->repairer) {
+    parts_->repairer->report_damage(key);
+  } else if (parts_->early_damage.size() < kEarlyDamageMax) {
+    parts_->early_damage.insert(key);
+  }
+}
+
+Task<Result<void>> Node::open_drive() {
+  shard::ShardStoreOptions options;
+  options.directory = drive_directory(config());
+  PREDA_CO_TRY(options.drive, co_await load_or_make_drive_id(env_, options.directory));
+  options.cluster = config().cluster_id;
+  options.node = config().node_id;
+  options.capacity_bytes = config().drive_capacity_bytes;
+  options.shard_file_size_bytes = options_.shard_file_size_bytes;
+  options.direct_io = options_.direct_io;
+  options.open_index = options_.open_kv;
+  options.on_damage = [this](const shard::Damage& damage) {
+    telemetry::log_warn("find damage on the drive", {{"file", damage.file_id.value()},
+                                                     {"offset", damage.offset_bytes},
+                                                     {"detail", damage.detail}});
+    if (damage.key) note_damage(*damage.key);
+  };
+  PREDA_CO_TRY(parts_->drive, co_await shard::ShardStore::open(env_, std::move(options)));
+  parts_->shard_server = std::make_unique<shard::ShardServer>(env_, *parts_->drive);
+  parts_->shard_server->attach(parts_->server);
+  parts_->shards = std::make_unique<shard::RoutedShardService>(env_, config().node_id,
+                                                               parts_->drive.get(), parts_->client);
+  co_return Result<void>{};
+}
+
+Task<void> Node::run() {
+  Parts& parts = *parts_;
+  parts.serving.spawn(parts.server.run());
+  parts.serving.spawn(parts.replica->run());
+  parts.duties.spawn(parts.meta->run());
+  if (options_.run_repair) parts.duties.spawn(parts.repairer->run());
+  parts.duties.spawn(store_root_key());
+  (void)co_await parts.serving.join();
+  (void)co_await parts.duties.join();
+}
+
+// First nobody asks any more, then what would have answered goes; the stores last.
+Task<void> Node::stop() {
+  is_stopping_ = true;
+  Parts& parts = *parts_;
+  parts.stopping.notify_all();
+  parts.repairer->stop();
+  co_await parts.replica->stop();
+  co_await transport_.stop();
+  (void)co_await parts.serving.join();
+  co_await parts.meta->stop();
+  (void)co_await parts.duties.join();
+  co_await parts.objects->stop();
+  co_await parts.chunks->stop();
+  const Result<void> closed = co_await parts.drive->close();
+  if (!closed) telemetry::log_warn("close drive", {{"error", closed.error().to_string()}});
+}
+
+// The first key of a new cluster comes from a file that every node has; whichever node is first
+// puts it into the metadata. One that is there stays as it is: it may have been disabled since.
+Task<void> Node::store_root_key() {
+  if (!options_.root_key) co_return;
+  while (!is_stopping_) {
+    const Instant deadline = env_.clock.now() + kAttemptTimeout;
+    std::string id = options_.root_key->id;
+    const auto known = co_await parts_->keys->secret_of(std::move(id), deadline);
+    if (known && known->has_value()) co_return;
+    if (known) {
+      access::AccessKey key = *options_.root_key;
+      const Result<void> stored = co_await parts_->keys->put(std::move(key), deadline);
+      if (stored) {
+        telemetry::log_info("store first access key", {{"id", options_.root_key->id}});
+        co_return;
+      }
+    }
+    (void)co_await parts_->stopping.wait_until(env_.clock.now() + kRetryAfter);
+  }
+}
+
+void Node::attach_ping() {
+  parts_->server.handle(rpc::MessageType::ping, [this](rpc::Call call) -> Task<void> {
+    return answer_ping(std::move(call));
+  });
+}
+
+Task<void> Node::answer_ping(rpc::Call call) {
+  BufferChain body{Buffer::take(encode_node_status(status()))};
+  co_await call.answer(std::move(body));
+}
+
+Task<Result<NodeStatus>> Node::ping(NodeId node, Instant deadline) {
+  if (node == config().node_id) co_return status();
+  BufferChain body;
+  PREDA_CO_TRY(const Buffer answer, co_await parts_->client.call(node, rpc::MessageType::ping,
+                                                                 std::move(body), deadline));
+  co_return decode_node_status(answer);
+}
+
+Task<Result<void>> Node::wait_until_ready(Instant deadline) {
+  for (;;) {
+    const Instant now = env_.clock.now();
+    const Instant attempt_deadline = std::min(deadline, now + kAttemptTimeout);
+    const auto state = co_await parts_->meta->cluster_state(attempt_deadline);
+    if (state) co_return Result<void>{};
+    if (env_.clock.now() + kRetryAfter >= deadline || is_stopping_) co_return state.error();
+    (void)co_await parts_->stopping.wait_until(env_.clock.now() + kRetryAfter);
+  }
+}
+
+Task<Result<void>> Node::open_metadata() {
+  PREDA_CO_TRY(auto store, co_await open_state());
+  PREDA_CO_TRY(parts_->state_machine, meta::StateMachine::open(env_, std::move(store)));
+  raft::ReplicaOptions options;
+  options.directory = meta_directory(config()) + "/raft";
+  options.self = config().node_id;
+  for (const NodeEntry& entry : config().nodes) options.voters.push_back(entry.id);
+  options.election_timeout = options_.election_timeout;
+  options.heartbeat_interval = options_.heartbeat_interval;
+  PREDA_CO_TRY(parts_->replica,
+               co_await raft::open_replica(env_, std::move(options), parts_->server, parts_->client,
+                                           *parts_->state_machine));
+  meta::MetaOptions meta_options;
+  meta_options.self = config().node_id;
+  meta_options.bootstrap = bootstrap();
+  meta_options.write_epoch_interval = options_.write_epoch_interval;
+  parts_->meta =
+      meta::ReplicatedMetaService::make(env_, std::move(meta_options), *parts_->state_machine,
+                                        *parts_->replica, &parts_->server, &parts_->client);
+  parts_->keys = std::make_unique<access::AccessKeys>(env_, *parts_->meta);
+  co_return Result<void>{};
+}
+
+// What Raft's log has made so far. It is not the truth, the log is: a damaged state is thrown away
+// and made again from the log, which is kept from its beginning.
+Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state() {
+  const std::string directory = meta_directory(config()) + "/state";
+  PREDA_CO_CHECK(co_await env_.files.create_directories(directory));
+  auto opened = co_await open_state_in(directory);
+  if (opened || opened.error().code != ErrorCode::Corruption) co_return opened;
+  telemetry::log_error("rebuild damaged metadata from the log",
+                       {{"directory", directory}, {"error", opened.error().to_string()}});
+  PREDA_CO_CHECK(co_await env_.files.remove_tree(directory));
+  PREDA_CO_CHECK(co_await env_.files.create_directories(directory));
+  co_return co_await open_state_in(directory);
+}
+
+Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state_in(std::string directory) {
+  kv::RocksOptions options;
+  options.path = std::move(directory);
+  options.families = meta::family_names();
+  const auto work = [this, &options] { return options_.open_kv(options); };
+  co_return co_await run_blocking(env_.blocking, work);
+}
+
+meta::Bootstrap Node::bootstrap() const {
+  meta::Bootstrap bootstrap;
+  bootstrap.cluster_id = config().cluster_id;
+  for (const NodeEntry& entry : config().nodes) {
+    NodeRecord record;
+    record.node = entry.id;
+    record.name = entry.name;
+    record.cluster_address = entry.cluster_address;
+    record.s3_address = entry.s3_address;
+    record.admin_address = entry.admin_address;
+    bootstrap.nodes.push_back(std::move(record));
+  }
+  return bootstrap;
+}
+
+Task<Result<void>> Node::open_services() {
+  chunk::ChunkOptions options;
+  parts_->chunks = std::make_unique<chunk::ChunkService>(
+      env_, *parts_->shards, options, [this](const ShardKey& key) { note_damage(key); });
+  object::ObjectOptions object_options;
+  object_options.chunk_size_bytes = options_.chunk_size_bytes;
+  object_options.put_budget_bytes = config().limits.put_memory_bytes;
+  object_options.get_reserve_bytes = config().limits.get_memory_bytes / 2;
+  object_options.get_ahead_bytes = config().limits.get_memory_bytes / 2;
+  PREDA_CO_CHECK(object::ChunkedObjectStore::check(object_options));
+  parts_->objects = std::make_unique<object::ChunkedObjectStore>(env_, *parts_->meta,
+                                                                 *parts_->chunks, object_options);
+  repair::RepairOptions repair_options;
+  repair_options.interval = options_.repair_interval;
+  parts_->repairer = std::make_unique<repair::Repairer>(
+      env_, repair_options, *parts_->meta, *parts_->chunks, *parts_->shards,
+      [this] { return parts_->replica->status().role == raft::ReplicaRole::leader; });
+  for (const ShardKey& key : parts_->early_damage) parts_->repairer->report_damage(key);
+  parts_->early_damage.clear();
+  co_return Result<void>{};
+}
+
+NodeStatus Node::status() const {
+  NodeStatus status;
+  status.node = config().node_id;
+  status.replica = parts_->replica->status();
+  status.drive = parts_->drive->status();
+  status.version = PREDASTORE_VERSION;
+  return status;
+}
+
+meta::MetaService& Node::meta() { return *parts_->meta; }
+object::ObjectStore& Node::objects() { return *parts_->objects; }
+access::AccessKeys& Node::keys() { return *parts_->keys; }
+shard::ShardService& Node::shards() { return *parts_->shards; }
+shard::ShardStore& Node::drive() { return *parts_->drive; }
+raft::Replica& Node::replica() { return *parts_->replica; }
+
+}  // namespace predastore::node

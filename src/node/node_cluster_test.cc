@@ -1,0 +1,247 @@
+// Three nodes of real parts in one process, over a network in memory and files in a temporary
+// directory.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "crypto/certificates.h"
+#include "env/host.h"
+#include "env/run_task.h"
+#include "net/memory_transport.h"
+#include "node/cluster_view.h"
+#include "node/node.h"
+
+namespace predastore::node {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TextSource final : public object::BodySource {
+ public:
+  explicit TextSource(std::string text) : rest_(Buffer::take(std::move(text))) {}
+  Task<Result<Buffer>> read(std::size_t max_bytes) override {
+    const Buffer piece = rest_.slice(0, std::min(max_bytes, rest_.size()));
+    rest_ = rest_.slice(piece.size());
+    co_return piece;
+  }
+  std::optional<std::uint64_t> size_bytes() const override { return std::nullopt; }
+  ObjectChecksum checksum() const override { return {}; }
+
+ private:
+  Buffer rest_;
+};
+
+class TextSink final : public object::BodySink {
+ public:
+  Task<Result<void>> write(Buffer bytes) override {
+    text += bytes.text();
+    co_return Result<void>{};
+  }
+  std::string text;
+};
+
+std::string text_of(std::size_t size_bytes, int seed) {
+  std::string text(size_bytes, '\0');
+  for (std::size_t i = 0; i < size_bytes; ++i)
+    text[i] = static_cast<char>((i * 131 + i / 251 + static_cast<std::size_t>(seed)) & 0xff);
+  return text;
+}
+
+class NodeCluster : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string path = (fs::temp_directory_path() / "predastore-node-test-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(path.data()), nullptr);
+    base_ = path;
+    network_ = std::make_unique<net::MemoryNetwork>(host_.environment());
+  }
+  void TearDown() override {
+    nodes_.clear();
+    transports_.clear();
+    network_.reset();
+    fs::remove_all(base_);
+  }
+
+  Config config_of(std::size_t index) const {
+    Config config;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+      NodeEntry entry;
+      entry.id = NodeId{i};
+      entry.name = "n" + std::to_string(i);
+      entry.cluster_address = "127.0.0.1:" + std::to_string(7700 + i);
+      config.nodes.push_back(std::move(entry));
+    }
+    config.node_id = config.nodes[index].id;
+    config.node_name = config.nodes[index].name;
+    config.data_dir = base_ + "/" + config.node_name;
+    config.limits.put_memory_bytes = config.limits.get_memory_bytes = 64U << 20;
+    config.region = "us-east-1";
+    return config;
+  }
+
+  Task<void> start(std::size_t index) {
+    NodeOptions options;
+    options.config = config_of(index);
+    options.root_key =
+        access::AccessKey{"AKIDOFTHETESTTEST", crypto::Secret{"a secret of tests"}, true};
+    options.direct_io = false;
+    transports_[index] = network_->endpoint(NodeId{index + 1});
+    auto node = co_await Node::open(host_.environment(), *transports_[index], std::move(options));
+    EXPECT_TRUE(node.has_value()) << node.error().to_string();
+    if (!node) co_return;
+    nodes_[index] = std::move(*node);
+    running_.spawn(nodes_[index]->run());
+  }
+  Task<void> stop(std::size_t index) {
+    co_await nodes_[index]->stop();
+    nodes_[index].reset();
+    transports_[index].reset();
+  }
+  Task<void> start_all() {
+    nodes_.resize(3);
+    transports_.resize(3);
+    for (std::size_t i = 0; i < 3; ++i) co_await start(i);
+    for (auto& node : nodes_) {
+      const auto ready = co_await node->wait_until_ready(now() + 60s);
+      EXPECT_TRUE(ready.has_value()) << ready.error().to_string();
+    }
+  }
+  Task<void> stop_all() {
+    for (std::size_t i = 0; i < 3; ++i) {
+      if (nodes_[i]) co_await stop(i);
+    }
+    (void)co_await running_.join();
+  }
+  Instant now() { return host_.environment().clock.now(); }
+
+  Task<void> make_bucket(Node& node) {
+    BucketRecord bucket;
+    bucket.name = "bucket";
+    const auto made = co_await node.meta().create_bucket(std::move(bucket), now() + 30s);
+    EXPECT_TRUE(made.has_value()) << made.error().to_string();
+  }
+  Task<Result<ObjectRecord>> put(Node& node, std::string key, std::string text) {
+    TextSource source{std::move(text)};
+    object::PutRequest request;
+    request.bucket = "bucket";
+    request.key = std::move(key);
+    request.body = &source;
+    co_return co_await node.objects().put(std::move(request));
+  }
+  Task<Result<std::string>> get(Node& node, std::string key) {
+    PREDA_CO_TRY(auto reader, co_await node.objects().get("bucket", std::move(key)));
+    TextSink sink;
+    object::ByteRange range;
+    if (reader->record().size_bytes == 0) co_return std::string{};
+    range.last = reader->record().size_bytes - 1;
+    PREDA_CO_CHECK(co_await reader->send(range, sink));
+    co_return std::move(sink.text);
+  }
+  void run(Task<void> task) { run_until_done(host_.loop, std::move(task)); }
+
+  ProductionHost host_{4};
+  std::string base_;
+  std::unique_ptr<net::MemoryNetwork> network_;
+  std::vector<std::unique_ptr<net::Transport>> transports_;
+  std::vector<std::unique_ptr<Node>> nodes_;
+  TaskGroup running_{host_.environment().executor, host_.environment().clock};
+};
+
+TEST_F(NodeCluster, an_object_put_through_one_node_reads_through_every_other) {
+  const auto scenario = [](NodeCluster* test) -> Task<void> {
+    co_await test->start_all();
+    co_await test->make_bucket(*test->nodes_[0]);
+    for (const std::size_t size : {0U, 1U, 70'000U, 3'000'000U}) {
+      const std::string text = text_of(size, 1);
+      const auto stored = co_await test->put(*test->nodes_[0], "k", text);
+      EXPECT_TRUE(stored.has_value()) << stored.error().to_string();
+      for (auto& node : test->nodes_) {
+        const auto back = co_await test->get(*node, "k");
+        EXPECT_TRUE(back.has_value()) << back.error().to_string();
+        if (back) EXPECT_TRUE(*back == text) << size;
+      }
+    }
+    co_await test->stop_all();
+  };
+  run(scenario(this));
+}
+
+TEST_F(NodeCluster, a_cluster_that_was_stopped_has_its_objects_when_it_starts_again) {
+  const auto scenario = [](NodeCluster* test) -> Task<void> {
+    co_await test->start_all();
+    co_await test->make_bucket(*test->nodes_[0]);
+    const std::string text = text_of(500'000, 2);
+    const auto stored = co_await test->put(*test->nodes_[1], "k", text);
+    EXPECT_TRUE(stored.has_value()) << stored.error().to_string();
+    co_await test->stop_all();
+    co_await test->start_all();
+    const auto back = co_await test->get(*test->nodes_[2], "k");
+    EXPECT_TRUE(back.has_value()) << back.error().to_string();
+    if (back) EXPECT_TRUE(*back == text);
+    co_await test->stop_all();
+  };
+  run(scenario(this));
+}
+
+TEST_F(NodeCluster, with_one_node_gone_objects_read_and_write_and_repair_makes_it_whole_again) {
+  const auto scenario = [](NodeCluster* test) -> Task<void> {
+    co_await test->start_all();
+    co_await test->make_bucket(*test->nodes_[0]);
+    const std::string before = text_of(200'000, 3);
+    const auto stored = co_await test->put(*test->nodes_[0], "before", before);
+    EXPECT_TRUE(stored.has_value()) << stored.error().to_string();
+    test->network_->down(NodeId{3});
+    co_await test->stop(2);
+    const std::string during = text_of(300'000, 4);
+    const auto degraded = co_await test->put(*test->nodes_[0], "during", during);
+    EXPECT_TRUE(degraded.has_value()) << degraded.error().to_string();
+    const auto back = co_await test->get(*test->nodes_[1], "before");
+    EXPECT_TRUE(back.has_value() && *back == before);
+    NodeClusterView view{test->host_.environment(), *test->nodes_[0]};
+    admin::ClusterReport report = co_await view.look(test->now() + 2s);
+    admin::Verdict verdict = admin::judge(report);
+    EXPECT_EQ(verdict.state, admin::State::degraded);
+    EXPECT_EQ(verdict.repair_pending, 1U);
+    EXPECT_EQ(verdict.failures_left, 0U);
+    test->network_->up(NodeId{3});
+    co_await test->start(2);
+    const Instant deadline = test->now() + 60s;
+    do {
+      co_await sleep_for(test->host_.environment().clock, 100ms);
+      report = co_await view.look(test->now() + 2s);
+      verdict = admin::judge(report);
+    } while (verdict.state != admin::State::healthy && test->now() < deadline);
+    EXPECT_EQ(verdict.state, admin::State::healthy);
+    EXPECT_EQ(verdict.failures_left, 1U);
+    const auto through_it = co_await test->get(*test->nodes_[2], "during");
+    EXPECT_TRUE(through_it.has_value() && *through_it == during);
+    co_await test->stop_all();
+  };
+  run(scenario(this));
+}
+
+TEST_F(NodeCluster, the_first_access_key_of_the_file_is_known_to_every_node) {
+  const auto scenario = [](NodeCluster* test) -> Task<void> {
+    co_await test->start_all();
+    const Instant deadline = test->now() + 60s;
+    for (auto& node : test->nodes_) {
+      for (;;) {
+        const auto secret = co_await node->keys().secret_of("AKIDOFTHETESTTEST", deadline);
+        if (secret && secret->has_value()) {
+          EXPECT_EQ((*secret)->reveal(), "a secret of tests");
+          break;
+        }
+        if (test->now() >= deadline) {
+          ADD_FAILURE() << "the key never came";
+          break;
+        }
+        co_await sleep_for(test->host_.environment().clock, 50ms);
+      }
+    }
+    co_await test->stop_all();
+  };
+  run(scenario(this));
+}
+
+}  // namespace
+}  // namespace predastore::node
