@@ -34,7 +34,7 @@ class StateMachine final : public raft::StateMachine {
   Task<Result<std::vector<std::string>>> apply(std::vector<raft::CommittedEntry> entries) override;
   std::uint64_t applied_index() const override { return applied_index_; }
   // What a restart would find, at least.
-  std::uint64_t durable_index() const { return durable_index_; }
+  std::uint64_t durable_index() const override { return durable_index_; }
   std::uint64_t write_epoch() const { return write_epoch_; }
   bool is_initialised() const { return is_initialised_; }
   std::uint64_t bytes_since_flush() const { return bytes_since_flush_; }

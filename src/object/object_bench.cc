@@ -68,8 +68,7 @@ struct Cluster {
       options.drive.bytes[0] = static_cast<std::byte>(id);
       options.open_index = kv::open_rocks;
       fs::create_directories(options.directory);
-      auto opened =
-          run_until_done(host.loop, shard::ShardStore::open(host.environment(), options));
+      auto opened = run_until_done(host.loop, shard::ShardStore::open(host.environment(), options));
       PREDA_ASSERT(opened.has_value());
       shards.stores[NodeId{id}] = std::move(*opened);
     }

@@ -140,7 +140,12 @@ Task<void> PeerLink::load_loop() {
     is_loading_ = true;
     auto loaded = co_await load_append(std::move(message));
     is_loading_ = false;
-    if (!loaded.has_value() && !is_stopping_) owner_.on_damage(std::move(loaded).error());
+    if (loaded.has_value() || is_stopping_) continue;
+    if (loaded.error().code == ErrorCode::NotFound) {
+      owner_.on_lost(options_.peer);  // trimmed meanwhile
+      continue;
+    }
+    owner_.on_damage(std::move(loaded).error());
   }
 }
 

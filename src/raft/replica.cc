@@ -68,6 +68,7 @@ Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOpti
   parts.options = options;
   EntryLogOptions log_options;
   log_options.directory = options.directory;
+  log_options.file_size_bytes = options.log_file_bytes;
   PREDA_CO_TRY(parts.log, co_await EntryLog::open(env.files, std::move(log_options)));
   PREDA_CO_TRY(parts.vote, co_await VoteFile::open(env.files, options.directory));
   PREDA_CO_CHECK(check_stored(parts, state_machine.applied_index()));

@@ -26,9 +26,10 @@ class StateMachine {
   virtual ~StateMachine() = default;
   // The answers, one an entry. An error stops the replica (it must not diverge).
   virtual Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) = 0;
-  // What an entry had been applied up to when the store was opened, and what a restart would find
-  // durable.
+  // The last entry that was applied: what is in the state now.
   virtual std::uint64_t applied_index() const = 0;
+  // What a restart would find applied, at least; the log up to it may go. Zero keeps all of it.
+  virtual std::uint64_t durable_index() const { return 0; }
 };
 
 enum class ReplicaRole : std::uint8_t { follower, candidate, leader };
@@ -48,6 +49,7 @@ struct ReplicaOptions {
   Duration election_timeout = 1000ms;  // randomised up to twice this
   Duration heartbeat_interval = 100ms;
   std::size_t pending_max = 4096;           // proposals waiting; more are refused with Unavailable
+  std::uint64_t log_file_bytes = 8u << 20;  // the log goes in whole files
   std::size_t cache_bytes_max = 16u << 20;  // the end of the log in memory, for those who keep up
 };
 

@@ -239,6 +239,51 @@ TEST(Replica, a_follower_that_was_away_is_caught_up_from_the_disk) {
   cluster.check_equal_prefixes();
 }
 
+std::size_t log_files(TestCluster& cluster, NodeId id) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(cluster.at(id).disk.live_names,
+                            [](const auto& name) { return name.first.ends_with(".log"); }));
+}
+
+TEST(Replica, the_log_goes_when_all_have_it_and_the_state_is_durable) {
+  TestCluster cluster(3);
+  cluster.options.cache_bytes_max = 4096;
+  cluster.options.log_file_bytes = 32768;
+  cluster.start_all();
+  const NodeId leader = cluster.await_leader();
+  const NodeId away = other_than(leader);
+  const auto propose_some = [&](int from, NodeId at) {
+    for (int i = from; i < from + 100; ++i)
+      ASSERT_TRUE(cluster.propose(at, std::to_string(i) + std::string(3000, 'x')));
+  };
+  propose_some(0, leader);
+  cluster.world.run_for(5s);
+  EXPECT_GT(log_files(cluster, leader), 10u);  // no state is durable yet
+  for (const NodeId id : cluster.voters) cluster.at(id).machine.flush();
+  cluster.world.run_for(5s);
+  for (const NodeId id : cluster.voters) EXPECT_LE(log_files(cluster, id), 2u) << id.value();
+
+  cluster.crash(away);
+  propose_some(100, leader);
+  for (const NodeId id : cluster.voters) cluster.at(id).machine.flush();
+  cluster.world.run_for(5s);
+  EXPECT_GT(log_files(cluster, leader), 10u);  // one of them lacks it
+  ASSERT_TRUE(cluster.start(away));
+  ASSERT_TRUE(cluster.await_equal());
+  cluster.at(away).machine.flush();
+  cluster.world.run_for(5s);
+  for (const NodeId id : cluster.voters) EXPECT_LE(log_files(cluster, id), 2u) << id.value();
+
+  // What is left is enough to start from.
+  for (const NodeId id : cluster.voters) cluster.crash(id);
+  for (const NodeId id : cluster.voters) ASSERT_TRUE(cluster.start(id));
+  const NodeId next = cluster.await_leader();
+  propose_some(200, next);
+  ASSERT_TRUE(cluster.await_equal());
+  for (const NodeId id : cluster.voters) EXPECT_EQ(cluster.at(id).machine.live.size(), 300u);
+  cluster.check_equal_prefixes();
+}
+
 TEST(Replica, a_failed_write_ends_the_voter_and_the_others_go_on) {
   TestCluster cluster(3);
   cluster.start_all();
@@ -358,6 +403,7 @@ class RandomRun {
  public:
   RandomRun(std::uint64_t seed) : cluster_(3, seed), random_(seed + 77) {
     cluster_.options.cache_bytes_max = 2000;
+    cluster_.options.log_file_bytes = 16384;
     for (const NodeId id : cluster_.voters) cluster_.at(id).disk.sync_time = 2ms;
     cluster_.start_all();
   }

@@ -96,6 +96,7 @@ class Voter final : public LinkOwner {
   Task<void> write_loop();
   Task<Result<void>> write_saves();
   Save take_saves();
+  Task<Result<void>> tidy_log();
   Task<void> apply_loop();
   Task<Result<void>> apply_some();
   void answer_applied(std::vector<CommittedEntry> entries, std::vector<std::string> answers,
@@ -116,6 +117,8 @@ class Voter final : public LinkOwner {
 
   std::deque<Save> saves_;
   std::size_t unsaved_bytes_ = 0;
+  Instant settle_at_ = kNever;
+  Instant trim_at_{};
   std::uint64_t apply_target_ = 0;
   std::uint64_t applied_ = 0;
 

@@ -61,17 +61,38 @@ Voter::Save Voter::take_saves() {
 Task<void> Voter::write_loop() {
   while (!is_stopping_) {
     if (saves_.empty()) {
-      const Instant settle_at =
-          log_->is_settled() ? kNever : env_.clock.now() + options_.heartbeat_interval;
-      const bool is_queued = co_await save_queued_.wait_until(settle_at);
-      if (is_queued || is_stopping_ || !saves_.empty()) continue;
-      auto settled = co_await log_->settle();
-      if (!settled.has_value()) fail(std::move(settled).error());
-      continue;
+      const Instant wake_at = std::min(settle_at_, trim_at_);
+      const bool is_queued = co_await save_queued_.wait_until(wake_at);
+      if (is_queued) continue;
     }
-    auto written = co_await write_saves();
-    if (!written.has_value()) fail(std::move(written).error());
+    if (is_stopping_) break;
+    const bool is_time_to_trim = env_.clock.now() >= trim_at_;
+    if (saves_.empty() || is_time_to_trim) {
+      auto tidied = co_await tidy_log();
+      if (!tidied.has_value()) fail(std::move(tidied).error());
+    } else {
+      auto written = co_await write_saves();
+      if (!written.has_value()) fail(std::move(written).error());
+    }
   }
+}
+
+// What can wait until nothing else is to be written: the mark of the last group, and letting go of
+// what every voter has stored and the own state machine has made durable.
+Task<Result<void>> Voter::tidy_log() {
+  const Instant now = env_.clock.now();
+  if (now >= settle_at_) {
+    settle_at_ = kNever;
+    PREDA_CO_CHECK(co_await log_->settle());
+  }
+  if (now < trim_at_ || is_stopping_) co_return Result<void>{};
+  trim_at_ = now + 10 * options_.heartbeat_interval;
+  const std::uint64_t index =
+      std::min({core_.stored_everywhere(), state_machine_.durable_index(), applied_});
+  if (index <= core_.log().base_index()) co_return Result<void>{};
+  PREDA_CO_CHECK(co_await log_->trim_to(index));
+  core_.trim_to(log_->terms().base_index());
+  co_return Result<void>{};
 }
 
 // Order of writes: the term before entries of that term, so that a restart never finds entries of a
@@ -83,6 +104,7 @@ Task<Result<void>> Voter::write_saves() {
   }
   if (!save.entries.empty()) {
     PREDA_CO_CHECK(co_await log_->append(std::move(save.entries)));
+    settle_at_ = env_.clock.now() + options_.heartbeat_interval;
   }
   unsaved_bytes_ -= save.size_bytes;
   if (is_stopping_) co_return Result<void>{};

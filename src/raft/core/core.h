@@ -56,7 +56,8 @@ struct Message {
   std::uint64_t index_term = 0;  // the term of that entry
   std::uint64_t commit = 0;      // append, heartbeat
   std::uint64_t round = 0;       // heartbeat and its answer
-  std::uint64_t hint = 0;        // rejected append: from where to try next
+  std::uint64_t hint = 0;        // rejected append: from where to try next · heartbeat: up to where
+                                 // all voters have stored the log
   bool is_rejected = false;      // answers
   std::uint64_t count = 0;  // append, going out: entries index+1 .. index+count are to be filled in
   std::vector<Entry> entries;  // append, coming in
@@ -110,8 +111,11 @@ class Core {
   bool read(std::uint64_t id,
             Instant now);  // false when not the leader; else it comes out in reads or refused_reads
   void saved(std::uint64_t save_number,
-             Instant now);        // everything of that output, and of those before, is durable
-  void unreachable(NodeId peer);  // messages to it may have been lost
+             Instant now);  // everything of that output, and of those before, is durable
+  // Up to here every voter has stored the log, as far as is known; nobody will ask for it again.
+  std::uint64_t stored_everywhere() const { return stored_everywhere_; }
+  void trim_to(std::uint64_t index);  // the log begins after it now; index <= commit_index()
+  void unreachable(NodeId peer);      // messages to it may have been lost
   Output take_output();
   bool has_output() const;
 
@@ -195,6 +199,7 @@ class Core {
   std::uint64_t commit_index_;
   std::uint64_t durable_index_;
   std::uint64_t durable_term_;  // of the hard state
+  std::uint64_t stored_everywhere_ = 0;
   Role role_ = Role::follower;
   std::optional<NodeId> leader_;
   std::optional<Instant> leader_heard_;

@@ -150,6 +150,20 @@ TEST(RaftFaults, fault_03_entries_below_the_trimmed_prefix_are_taken_for_what_th
     EXPECT_FALSE(answer.is_rejected);
 }
 
+TEST(RaftFaults, fault_03_a_follower_that_lacks_what_was_trimmed_is_not_asked_without_end) {
+  Core leader = leader_with(2, log_of({2, 2, 2}, 5, 1), 6);
+  const Instant now = kStart + 100ms;
+  (void)settle(leader, now);
+  leader.receive(rejected(kPeer, 3, 8, 1), now);
+  const auto appends = of_kind(settle(leader, now), MessageKind::append);
+  ASSERT_EQ(appends.size(), 1u);
+  EXPECT_EQ(appends[0].index, 5u);  // as far back as it can
+  leader.receive(rejected(kPeer, 3, 5, 1), now);
+  EXPECT_TRUE(of_kind(settle(leader, now), MessageKind::append).empty());
+  leader.receive(message_from(kPeer, MessageKind::heartbeat_answer, 3), now);
+  EXPECT_EQ(of_kind(settle(leader, now), MessageKind::append).size(), 1u);
+}
+
 TEST(RaftFaults, fault_04_old_rejections_do_not_push_next_below_match) {
   Core leader = leader_with(1, log_of({1, 1, 1, 1, 1}));
   const Instant now = kStart + 100ms;

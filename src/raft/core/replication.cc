@@ -96,8 +96,10 @@ void Core::receive_append_answer(const Message& message, Instant now) {
     if (message.index <= progress.match || message.index >= progress.next) return;  // from before
     progress.next = std::max(progress.match + 1, std::min(message.hint, message.index));
     progress.is_probing = true;
-    progress.has_probe_in_flight = false;
     progress.in_flight.clear();
+    // What it lacks is not here any more: asked again at the pace of heartbeats, not of answers.
+    progress.has_probe_in_flight =
+        progress.next <= log_.base_index() && message.index <= log_.base_index();
     return send_appends(message.from, now);
   }
   if (message.index > log_.last_index()) return;  // no follower of ours says this
@@ -145,6 +147,11 @@ void Core::send_appends(NodeId to, Instant now) {
   }
 }
 
+void Core::trim_to(std::uint64_t index) {
+  PREDA_ASSERT(index <= std::min(commit_index_, durable_index_));
+  if (index > log_.base_index()) log_.trim_to(index);
+}
+
 void Core::unreachable(NodeId peer) {
   const auto found = progress_.find(peer);
   if (found == progress_.end()) return;
@@ -156,10 +163,14 @@ void Core::unreachable(NodeId peer) {
 
 void Core::send_heartbeats(Instant now) {
   next_heartbeat_ = now + options_.heartbeat_interval;
+  std::uint64_t everywhere = std::min(durable_index_, commit_index_);
+  for (const auto& [peer, progress] : progress_) everywhere = std::min(everywhere, progress.match);
+  stored_everywhere_ = std::max(stored_everywhere_, everywhere);
   for (auto& [peer, progress] : progress_) {
     Message message = message_to(peer, MessageKind::heartbeat);
     message.commit = std::min(commit_index_, progress.match);
     message.round = round_;
+    message.hint = stored_everywhere_;
     output_.messages.push_back(std::move(message));
   }
 }
@@ -173,6 +184,8 @@ void Core::receive_heartbeat(const Message& message, Instant now) {
     // The leader never names more than what it knows to be stored here; what is not verified in
     // this term is not believed.
     commit_to(std::min(message.commit, verified_index_));
+    stored_everywhere_ =
+        std::max(stored_everywhere_, std::min({message.hint, verified_index_, commit_index_}));
   }
   Message answer = message_to(message.from, MessageKind::heartbeat_answer);
   answer.is_rejected = message.term < hard_state_.term;

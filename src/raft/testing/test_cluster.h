@@ -31,6 +31,9 @@ class TestStateMachine final : public StateMachine {
     co_return answers;
   }
   std::uint64_t applied_index() const override { return live.empty() ? 0 : live.back().index; }
+  std::uint64_t durable_index() const override {
+    return flushed == 0 ? 0 : live[flushed - 1].index;
+  }
   void flush() { flushed = live.size(); }
   void lose_power() { live.resize(flushed); }
   bool has(const std::string& command) const {
