@@ -33,11 +33,20 @@ Task<Result<std::unique_ptr<Node>>> Node::open(Environment env, net::Transport& 
   for (const NodeEntry& entry : node->config().nodes) {
     if (entry.id != node->config().node_id) transport.set_address(entry.id, entry.cluster_address);
   }
-  PREDA_CO_CHECK(co_await node->open_drive());
-  PREDA_CO_CHECK(co_await node->open_metadata());
-  PREDA_CO_CHECK(co_await node->open_services());
+  const Result<void> opened = co_await node->open_parts();
+  if (!opened) {
+    // A drive is closed before it goes, even if the rest could not be opened.
+    if (node->parts_->drive) (void)co_await node->parts_->drive->close();
+    co_return opened.error();
+  }
   node->attach_ping();
   co_return std::move(node);
+}
+
+Task<Result<void>> Node::open_parts() {
+  PREDA_CO_CHECK(co_await open_drive());
+  PREDA_CO_CHECK(co_await open_metadata());
+  co_return co_await open_services();
 }
 
 // What the drive finds while it is opened waits until there is somebody to repair it.
@@ -200,6 +209,7 @@ Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state_in(std::string
 meta::Bootstrap Node::bootstrap() const {
   meta::Bootstrap bootstrap;
   bootstrap.cluster_id = config().cluster_id;
+  bootstrap.limits = options_.limits;
   for (const NodeEntry& entry : config().nodes) {
     NodeRecord record;
     record.node = entry.id;

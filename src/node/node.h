@@ -38,6 +38,7 @@ struct NodeOptions {
   Duration election_timeout = 1000ms;
   Duration heartbeat_interval = 100ms;
   Duration write_epoch_interval = 60s;
+  meta::Limits limits;            // of a cluster that is made
   Duration repair_interval = 1s;  // between looks at the repair queue when it was empty
 };
 
@@ -77,6 +78,7 @@ class Node {
  private:
   struct Parts;
   Node(Environment env, net::Transport& transport, NodeOptions options);
+  Task<Result<void>> open_parts();
   Task<Result<void>> open_drive();
   Task<Result<void>> open_metadata();
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state();

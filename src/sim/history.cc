@@ -48,8 +48,22 @@ const Version* History::find(std::uint64_t number) const {
   return found == versions_.end() ? nullptr : &found->second;
 }
 
+std::uint64_t History::begin(const std::string& key, RegisterOperation operation) {
+  operation.end = RegisterOperation::kUnknown;
+  const std::uint64_t number = ++last_operation_;
+  operations_[key].emplace(number, operation);
+  keys_.emplace(number, key);
+  return number;
+}
+
+void History::end(std::uint64_t number, std::int64_t moment) {
+  operations_.at(keys_.at(number)).at(number).end = moment;
+}
+
+void History::strike_out(std::uint64_t number) { operations_.at(keys_.at(number)).erase(number); }
+
 void History::add(const std::string& key, RegisterOperation operation) {
-  operations_[key].push_back(operation);
+  operations_[key].emplace(++last_operation_, operation);
 }
 
 std::size_t History::operation_count() const {
@@ -58,10 +72,16 @@ std::size_t History::operation_count() const {
   return count;
 }
 
+std::vector<RegisterOperation> History::of(const std::string& key) const {
+  std::vector<RegisterOperation> all;
+  for (const auto& [number, operation] : operations_.at(key)) all.push_back(operation);
+  return all;
+}
+
 std::optional<std::string> History::find_wrong(std::uint64_t* inconclusive_count) const {
   for (const auto& [key, operations] : operations_) {
     bool is_inconclusive = false;
-    const auto wrong = find_contradiction(operations, &is_inconclusive);
+    const auto wrong = find_contradiction(of(key), &is_inconclusive);
     if (wrong) return "key " + key + ": " + *wrong;
     *inconclusive_count += is_inconclusive ? 1 : 0;
   }
@@ -74,7 +94,8 @@ void History::fold_into(std::uint64_t* hash) const {
     *hash ^= *hash >> 31;
   };
   for (const auto& [key, operations] : operations_) {
-    for (const RegisterOperation& operation : operations) {
+    for (const auto& [number, operation] : operations) {
+      fold(number);
       fold(static_cast<std::uint64_t>(operation.kind));
       fold(operation.value);
       fold(static_cast<std::uint64_t>(operation.begin));

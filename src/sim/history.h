@@ -33,7 +33,12 @@ class History {
   const Version& make_version(std::string key, std::vector<std::uint64_t> part_sizes_bytes,
                               bool is_multipart);
   const Version* find(std::uint64_t number) const;
-  void add(const std::string& key, RegisterOperation operation);
+  // An operation that changes something counts from its begin on, with an unknown outcome until it
+  // is ended or struck out; the number is for that.
+  std::uint64_t begin(const std::string& key, RegisterOperation operation);
+  void end(std::uint64_t number, std::int64_t moment);
+  void strike_out(std::uint64_t number);                          // it certainly did nothing
+  void add(const std::string& key, RegisterOperation operation);  // whole
   std::size_t operation_count() const;
   // The first key whose history no order explains.
   std::optional<std::string> find_wrong(std::uint64_t* inconclusive_count) const;
@@ -41,7 +46,11 @@ class History {
 
  private:
   std::map<std::uint64_t, Version> versions_;
-  std::map<std::string, std::vector<RegisterOperation>> operations_;
+  std::map<std::string, std::map<std::uint64_t, RegisterOperation>> operations_;
+  std::map<std::uint64_t, std::string> keys_;  // of operations that were begun
+  std::uint64_t last_operation_ = 0;
+
+  std::vector<RegisterOperation> of(const std::string& key) const;
 };
 
 }  // namespace predastore::sim

@@ -1,0 +1,65 @@
+#include "sim/node_program.h"
+
+#include <utility>
+
+#include "sim/key_value.h"
+
+namespace predastore::sim {
+
+Tunables Tunables::draw(SimRandom& random) {
+  Tunables tunables;
+  tunables.chunk_size_bytes = static_cast<std::uint32_t>(64 * 1024 * random.between(2, 6));
+  tunables.shard_file_size_bytes = 256 * 1024 << random.below(4);
+  tunables.election_timeout = random.between(Duration{300ms}, Duration{1s});
+  tunables.heartbeat_interval = tunables.election_timeout / 6;
+  tunables.write_epoch_interval = random.between(Duration{1s}, Duration{8s});
+  tunables.repair_interval = random.between(Duration{100ms}, Duration{1s});
+  tunables.limits.part_size_min_bytes = 100 * 1024;
+  if (random.below(3) == 0) tunables.limits.write_epochs = random.between(4, 12);
+  if (random.below(3) == 0) tunables.limits.session_epochs = random.between(3, 12);
+  return tunables;
+}
+
+std::string Tunables::to_string() const {
+  return "rs " + std::to_string(rs.data_shards) + "+" + std::to_string(rs.parity_shards) +
+         ", chunk " + std::to_string(chunk_size_bytes / 1024) + " KiB, shard file " +
+         std::to_string(shard_file_size_bytes / 1024) + " KiB";
+}
+
+NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::size_t machine_count,
+                         const Tunables& tunables)
+    : life_(life) {
+  node::Config& config = options_.config;
+  config.cluster_id.bytes[0] = std::byte{7};
+  for (std::size_t i = 0; i < machine_count; ++i) {
+    node::NodeEntry entry;
+    entry.id = NodeId{i + 1};
+    entry.name = "n" + std::to_string(i + 1);
+    entry.cluster_address = entry.name + ":7700";
+    config.nodes.push_back(std::move(entry));
+  }
+  config.node_id = config.nodes[machine].id;
+  config.node_name = config.nodes[machine].name;
+  config.data_dir = kDataDirectory;
+  config.rs = tunables.rs;
+  config.region = "us-east-1";
+  config.limits.put_memory_bytes = 32u << 20;
+  config.limits.get_memory_bytes = 32u << 20;
+  options_.open_kv = [&disk](kv::RocksOptions store) { return open_sim_store(disk, store); };
+  options_.limits = tunables.limits;
+  options_.run_repair = tunables.run_repair;
+  options_.shard_file_size_bytes = tunables.shard_file_size_bytes;
+  options_.chunk_size_bytes = tunables.chunk_size_bytes;
+  options_.election_timeout = tunables.election_timeout;
+  options_.heartbeat_interval = tunables.heartbeat_interval;
+  options_.write_epoch_interval = tunables.write_epoch_interval;
+  options_.repair_interval = tunables.repair_interval;
+}
+
+Task<Result<void>> NodeProgram::open() {
+  const Environment env = life_.host.environment();
+  PREDA_CO_TRY(node_, co_await node::Node::open(env, *life_.transport, options_));
+  co_return Result<void>{};
+}
+
+}  // namespace predastore::sim

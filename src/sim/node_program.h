@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "meta/bootstrap.h"
+#include "node/node.h"
+#include "sim/cluster.h"
+
+namespace predastore::sim {
+
+// Sizes and times that shape a node, small ones, so that boundaries are hit all the time.
+struct Tunables {
+  RsConfig rs;
+  std::uint32_t chunk_size_bytes = 128 * 1024;
+  std::uint64_t shard_file_size_bytes = 512 * 1024;
+  Duration election_timeout = 500ms;
+  Duration heartbeat_interval = 50ms;
+  Duration write_epoch_interval = 5s;
+  Duration repair_interval = 500ms;
+  bool run_repair = true;
+  meta::Limits limits;
+
+  static Tunables draw(SimRandom& random);
+  std::string to_string() const;
+};
+
+// A whole node without its faces (HTTP), as production assembles it, on simulated seams.
+class NodeProgram final : public Program {
+ public:
+  NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::size_t machine_count,
+              const Tunables& tunables);
+  Task<Result<void>> open() override;
+  Task<void> run() override { return node_->run(); }
+  Task<void> stop() override { return node_->stop(); }
+  node::Node& node() { return *node_; }
+
+  static constexpr const char* kDataDirectory = "/data";
+
+ private:
+  Life& life_;
+  node::NodeOptions options_;
+  std::unique_ptr<node::Node> node_;
+};
+
+}  // namespace predastore::sim
