@@ -11,6 +11,7 @@
 #include "cli/demo_layout.h"
 #include "cli/demo_process.h"
 #include "cli/exit_codes.h"
+#include "cli/s3_client.h"
 #include "env/host.h"
 
 namespace predastore::cli {
@@ -59,16 +60,19 @@ Result<void> matches(const DemoOptions& options, const DemoLayout& layout) {
   return {};
 }
 
-// Every server runs, every one answers S3, and the metadata has a leader.
-bool is_ready(ProductionHost& host, const DemoLayout& layout) {
+// Every server runs, every one answers S3 to the key of the cluster, and the metadata has a leader.
+bool is_ready(ProductionHost& host, const DemoLayout& layout, const node::RootKey& key) {
   for (const node::Config& config : layout.nodes) {
-    if (!answers_http(host, config.s3_address)) return false;
+    const auto answer =
+        s3_request(host, config.s3_address, config.region, key, "GET", "/", std::string{});
+    if (!answer || answer->status != 200) return false;
   }
   const auto answer = ask_status(host, layout.nodes.front());
   return answer.has_value() && answer->state != "unavailable";
 }
 
 Result<void> wait_until_ready(const DemoLayout& layout) {
+  PREDA_TRY(const node::RootKey key, node::load_root_key(layout.nodes.front().root_key_file));
   ProductionHost host{1};
   const Instant deadline = host.environment().clock.now() + kReadyPatience;
   for (;;) {
@@ -80,7 +84,7 @@ Result<void> wait_until_ready(const DemoLayout& layout) {
                           fmt::format("node {} ended; the end of {}:\n{}", number,
                                       layout.log_file(number), log_tail(layout, number, 5)));
     }
-    if (is_ready(host, layout)) return {};
+    if (is_ready(host, layout, key)) return {};
     if (host.environment().clock.now() >= deadline)
       return make_error(
           ErrorCode::TimedOut,

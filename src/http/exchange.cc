@@ -35,7 +35,9 @@ ServerExchange::ServerExchange(ExchangeContext& context, RequestHead head, BodyF
       body_(context.clock, context.input, framing,
             BodyTimeouts{context.options.body_idle_timeout,
                          context.options.body_rate_min_bytes_per_s}) {
-  is_waiting_for_continue_ = head_.version_minor == 1 && !body_.is_at_end() &&
+  // An empty body is waited for as well: botocore of 2022 takes the next answer of the connection for
+  // a part of this one when a request with Expect is answered without 100 and it stays open.
+  is_waiting_for_continue_ = head_.version_minor == 1 &&
                              equal_ignoring_case(head_.headers.get("expect"), "100-continue");
 }
 
@@ -65,9 +67,9 @@ bool ServerExchange::sends_body() const {
 bool ServerExchange::must_close() const {
   if (head_.version_minor == 0 || context_.is_draining || body_.has_failed()) return true;
   if (head_.headers.has_token("connection", "close")) return true;
-  if (body_.is_at_end()) return false;
   // It may or may not send the body now: what comes next could be either.
   if (is_waiting_for_continue_) return true;
+  if (body_.is_at_end()) return false;
   return body_.framing().framing == Framing::content_length &&
          body_.remaining_bytes() > context_.options.drain_max_bytes;
 }

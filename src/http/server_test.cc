@@ -163,6 +163,21 @@ TEST_F(ServerTest, continue_is_sent_only_when_the_handler_asks_for_the_body) {
   EXPECT_TRUE(exchange_raw(get("/", "Expect: a-pony\r\n")).starts_with("HTTP/1.1 417 "));
 }
 
+TEST_F(ServerTest, an_empty_body_that_is_waited_for_gets_its_continue_or_a_close) {
+  start();
+  const std::string fields =
+      " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
+  RawPeer peer(host, server->port());
+  const auto talk = [](RawPeer& p, std::string f) -> Task<std::string> {
+    co_await p.send("POST /echo" + f);
+    co_return co_await p.read_until("HTTP/1.1 200 ");
+  };
+  EXPECT_TRUE(run(talk(peer, fields)).starts_with("HTTP/1.1 100 Continue\r\n\r\n"));
+  const std::string refused = exchange_raw("POST /ignore" + fields);
+  EXPECT_EQ(refused.find("100 Continue"), std::string::npos);
+  EXPECT_NE(refused.find("Connection: close"), std::string::npos);
+}
+
 TEST_F(ServerTest, half_a_response_never_ends_cleanly) {
   start();
   const std::string all = exchange_raw(get("/abort"));

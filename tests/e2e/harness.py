@@ -242,7 +242,8 @@ class Cluster:
         import boto3
         from botocore.config import Config
         # Debian 12's boto3 does not know AWS_ENDPOINT_URL, so the endpoint is always given.
-        settings = dict(retries={"max_attempts": 1, "mode": "standard"}, read_timeout=120, connect_timeout=10)
+        settings = dict(retries={"max_attempts": 1, "mode": "standard"}, read_timeout=120, connect_timeout=10,
+                        signature_version="s3v4")  # old ones presign with version 2 otherwise
         settings.update(options.pop("config", {}))
         return boto3.client("s3", endpoint_url=options.pop("endpoint_url", self.endpoint(number)),
                             aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
