@@ -35,10 +35,10 @@ ServerExchange::ServerExchange(ExchangeContext& context, RequestHead head, BodyF
       body_(context.clock, context.input, framing,
             BodyTimeouts{context.options.body_idle_timeout,
                          context.options.body_rate_min_bytes_per_s}) {
-  // An empty body is waited for as well: botocore of 2022 takes the next answer of the connection for
-  // a part of this one when a request with Expect is answered without 100 and it stays open.
-  is_waiting_for_continue_ = head_.version_minor == 1 &&
-                             equal_ignoring_case(head_.headers.get("expect"), "100-continue");
+  // An empty body is waited for as well: botocore of 2022 takes the next answer of the connection
+  // for a part of this one when a request with Expect is answered without 100 and it stays open.
+  is_waiting_for_continue_ =
+      head_.version_minor == 1 && equal_ignoring_case(head_.headers.get("expect"), "100-continue");
 }
 
 Task<Result<void>> ServerExchange::send_continue() {
