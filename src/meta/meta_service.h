@@ -12,6 +12,9 @@
 
 namespace predastore::meta {
 
+// Where the tags of an object are among its headers.
+inline constexpr const char* kTaggingHeader = "x-amz-tagging";
+
 // Decided in apply, on the replicated state. `etag` without quotes.
 struct Precondition {
   std::optional<std::string> if_match;  // an etag or "*"
@@ -176,6 +179,10 @@ class MetaService {
   // Whether each key existed does not matter. One command for all of them.
   virtual Task<Result<void>> delete_objects(std::string bucket, std::vector<std::string> keys,
                                             Precondition precondition, Instant deadline) = 0;
+  // The tags of an object, in the form of x-amz-tagging and kept as headers[kTaggingHeader]; empty
+  // takes them away. Nothing else of the object changes.
+  virtual Task<Result<void>> set_tagging(std::string bucket, std::string key, std::string tagging,
+                                         Instant deadline) = 0;
   virtual Task<Result<ListPage>> list_objects(ListQuery query, Instant deadline) = 0;
 
   virtual Task<Result<UploadRecord>> create_upload(

@@ -163,5 +163,24 @@ TEST_F(MetaObjects, the_cluster_is_what_the_bootstrap_says) {
   EXPECT_EQ(code_of(run(service().ring(RingEpoch{2}, soon()))), ErrorCode::NotFound);
 }
 
+TEST_F(MetaTest, tags_change_nothing_but_themselves) {
+  const ObjectRecord before = *put("k");
+  const ClusterState cluster_before = cluster();
+  EXPECT_TRUE(run(service().set_tagging("b", "k", "a=1", soon())));
+  ObjectAndLayouts found = *get("k");
+  EXPECT_EQ(found.record.headers.at(kTaggingHeader), "a=1");
+  found.record.headers.erase(kTaggingHeader);
+  EXPECT_EQ(found.record, before);
+  EXPECT_EQ(found.layouts.size(), 3u);
+  EXPECT_TRUE(run(service().set_tagging("b", "k", "", soon())));
+  EXPECT_EQ(get("k")->record, before);
+  EXPECT_EQ(cluster().garbage_pending, cluster_before.garbage_pending);
+  EXPECT_EQ(cluster().object_count, cluster_before.object_count);
+  EXPECT_EQ(code_of(run(service().set_tagging("b", "missing", "a=1", soon()))),
+            ErrorCode::NotFound);
+  EXPECT_EQ(code_of(run(service().set_tagging("missing", "k", "a=1", soon()))),
+            ErrorCode::NotFound);
+}
+
 }  // namespace
 }  // namespace predastore::meta

@@ -246,6 +246,14 @@ class Service final : public ReplicatedMetaService {
     co_return from_message(answer.ring());
   }
 
+  Task<Result<void>> set_tagging(std::string bucket, std::string key, std::string tagging,
+                                 Instant deadline) override {
+    pb::Command command;
+    command.mutable_set_tagging()->set_bucket(std::move(bucket));
+    command.mutable_set_tagging()->set_key(std::move(key));
+    command.mutable_set_tagging()->set_tagging(std::move(tagging));
+    co_return co_await execute(std::move(command), deadline);
+  }
   Task<Result<void>> put_setting(std::string name, std::string value, Instant deadline) override {
     pb::Command command;
     command.mutable_put_setting()->set_name(name);

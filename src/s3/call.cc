@@ -43,8 +43,18 @@ S3Error from_auth_error(const AuthError& error) {
   return translation;
 }
 
+Task<S3Result<void>> Call::reserve(std::uint64_t bytes) {
+  PREDA_CO_CHECK(as_s3(co_await documents.acquire(bytes, deadline())));
+  reserved = SemaphoreHold{documents, bytes};
+  co_return S3Result<void>{};
+}
+
 Task<S3Result<Buffer>> read_document(Call& call, std::size_t max_bytes) {
   if (!call.request.announces_body()) co_return Buffer{};
+  const std::uint64_t announced = call.request.body().size_bytes().value_or(max_bytes);
+  if (announced > max_bytes) co_return S3Code::MaxMessageLengthExceeded;
+  // The document and what is made of it.
+  PREDA_CO_CHECK(co_await call.reserve(2 * announced));
   Result<Buffer> document = co_await call.request.body().read_all(max_bytes);
   if (!document) {
     const std::optional<AuthError>& failure = call.request.body().failure();

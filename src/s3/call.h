@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "env/environment.h"
+#include "env/sync.h"
 #include "http/server.h"
 #include "meta/meta_service.h"
 #include "object/object_store.h"
@@ -48,6 +49,8 @@ struct Call {
   RsConfig rs;  // of buckets that are made
   Owner owner;  // of everything, until there are accounts
   Duration metadata_timeout;
+  Semaphore& documents;          // bytes of XML that the gateway may hold at once
+  SemaphoreHold& reserved;       // this request's share, until its answer is sent
   http::Headers common_headers;  // of every answer to this request
 
   std::uint64_t bytes_in = 0;
@@ -59,6 +62,9 @@ struct Call {
   const http::Headers& headers() const { return exchange.request().headers; }
   const std::string& bucket() const { return address.bucket; }
   const std::string& key() const { return address.key; }
+  // Waits for a share of the memory for documents; SlowDown when it is not to be had in time. Once
+  // a request.
+  Task<S3Result<void>> reserve(std::uint64_t bytes);
   Instant deadline() const { return services.env.clock.now() + metadata_timeout; }
 };
 

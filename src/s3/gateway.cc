@@ -35,6 +35,10 @@ Task<S3Result<Reply>> dispatch(Call& call) {
     case Operation::copy_object: return copy_object(call);
     case Operation::get_object: return get_object(call);
     case Operation::head_object: return head_object(call);
+    case Operation::get_object_attributes: return get_object_attributes(call);
+    case Operation::get_object_tagging: return get_object_tagging(call);
+    case Operation::put_object_tagging: return put_object_tagging(call);
+    case Operation::delete_object_tagging: return delete_object_tagging(call);
     case Operation::delete_object: return delete_object(call);
     case Operation::create_multipart_upload: return create_multipart_upload(call);
     case Operation::upload_part: return upload_part(call);
@@ -62,6 +66,7 @@ struct Gateway::Trace {
   bool is_aborted = false;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  SemaphoreHold reserved;
 };
 
 Gateway::Gateway(Services services, access::AccessKeys& keys, GatewayOptions options)
@@ -74,7 +79,10 @@ Gateway::Gateway(Services services, access::AccessKeys& keys, GatewayOptions opt
                        return auth;
                      }()),
       owner_{to_hex(as_bytes(digest::sha256("predastore account " + options_.owner))),
-             options_.owner} {}
+             options_.owner},
+      documents_(services.env.clock, options_.document_bytes) {
+  PREDA_ASSERT(options_.document_bytes >= kDocumentBytesMin);
+}
 
 http::Handler Gateway::handler() {
   return [this](http::Exchange& exchange) { return handle(exchange); };
@@ -127,6 +135,8 @@ Task<S3Result<Reply>> Gateway::run(http::Exchange& exchange, AuthenticatedReques
             options_.rs,
             owner_,
             options_.metadata_timeout,
+            documents_,
+            trace.reserved,
             common_headers(trace.request_id),
             0,
             0,

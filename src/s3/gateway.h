@@ -10,6 +10,7 @@
 #include "http/server.h"
 #include "s3/auth/authenticate.h"
 #include "s3/call.h"
+#include "s3/xml_requests.h"
 
 namespace predastore::s3 {
 
@@ -24,16 +25,21 @@ struct RequestReport {
   std::uint64_t bytes_out = 0;  // of bodies
 };
 
+inline constexpr std::uint64_t kDocumentBytesMin = 2 * kDeleteBodyMaxBytes;
+
 struct GatewayOptions {
   std::string region = "us-east-1";
-  std::vector<std::string> domains;         // of virtual-host style addresses: bucket.DOMAIN
-  std::string account_id = "000000000000";  // for x-amz-expected-bucket-owner
-  std::string owner = "root";               // of all buckets, until there are accounts
-  RsConfig rs;                              // of buckets that are made here
-  std::string host_id = "predastore";       // x-amz-id-2: which gateway answered
+  std::vector<std::string> domains{"localhost"};  // of virtual-host addresses: BUCKET.DOMAIN
+  std::string account_id = "000000000000";        // for x-amz-expected-bucket-owner
+  std::string owner = "root";                     // of all buckets, until there are accounts
+  RsConfig rs;                                    // of buckets that are made here
+  std::string host_id = "predastore";             // x-amz-id-2: which gateway answered
   Duration metadata_timeout = 30s;
   Duration auth_timeout = 10s;
   std::uint32_t requests_max = 4096;  // at once; more are told to slow down
+  // XML of clients and listings that are held at once; more of it waits. At least
+  // kDocumentBytesMin, which is the largest share of one request.
+  std::uint64_t document_bytes = 64ULL << 20;
   std::function<void(const RequestReport&)> on_request;
 };
 
@@ -63,6 +69,7 @@ class Gateway {
   GatewayOptions options_;
   Authenticator authenticator_;
   Owner owner_;
+  Semaphore documents_;
   std::uint32_t in_flight_ = 0;
 };
 

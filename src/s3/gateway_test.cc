@@ -125,6 +125,20 @@ TEST_F(GatewayTest, sheds_load_with_slow_down_and_a_time_to_come_again) {
   EXPECT_EQ(answer.header("retry-after"), "1");
 }
 
+TEST_F(GatewayTest, bounds_the_memory_of_documents_and_gives_it_back) {
+  GatewayOptions options;
+  options.document_bytes = kDocumentBytesMin;
+  restart(std::move(options));
+  make_bucket();
+  // Each takes all there is, or much of it: a share that is not given back is missed by the next.
+  const std::string blank(kDeleteBodyMaxBytes, ' ');
+  const http::Headers md5{{"Content-MD5", to_base64(as_bytes(digest::md5(blank)))}};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(code("POST", "/bucket?delete", md5, blank), "400 MalformedXML");
+    EXPECT_EQ(send("GET", "/bucket").status, 200u);
+  }
+}
+
 TEST_F(GatewayTest, names_a_full_cluster_and_hides_other_inner_errors) {
   make_bucket();
   objects_->refuse_writes = Error{ErrorCode::NoSpace, "drive d1 is full"};

@@ -185,7 +185,6 @@ TEST(ObjectHeaders, refuse_what_is_not_built) {
   };
   EXPECT_EQ(code("x-amz-server-side-encryption", "AES256"), "NotImplemented");
   EXPECT_EQ(code("x-amz-server-side-encryption-customer-algorithm", "AES256"), "NotImplemented");
-  EXPECT_EQ(code("x-amz-tagging", "a=b"), "NotImplemented");
   EXPECT_EQ(code("x-amz-object-lock-mode", "GOVERNANCE"), "NotImplemented");
   EXPECT_EQ(code("x-amz-storage-class", "STANDARD"), "taken");
   EXPECT_EQ(code("x-amz-storage-class", "GLACIER"), "InvalidStorageClass");

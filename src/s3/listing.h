@@ -26,6 +26,11 @@ S3Result<std::uint32_t> parse_page_size(const Query& query, std::string_view nam
 // encoding-type: absent or "url".
 S3Result<bool> parse_encoding_type(const Query& query);
 
+// What a page of so many entries may take in memory, its XML included: keys of 1024 bytes, escaped.
+inline std::uint64_t page_memory_bytes(std::uint32_t entries) {
+  return std::uint64_t{entries} * 4096;
+}
+
 // How names are written in one listing: as they are, or as encoding-type=url has them, because the
 // client asked for it or because XML cannot carry one of them (the answer then says so).
 class NameEncoding {

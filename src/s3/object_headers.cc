@@ -4,7 +4,9 @@
 #include <array>
 #include <utility>
 
+#include "meta/meta_service.h"
 #include "s3/dates.h"
+#include "s3/tagging.h"
 #include "s3/utf8.h"
 
 namespace predastore::s3 {
@@ -111,6 +113,10 @@ S3Result<ObjectHeaders> object_headers(const http::Headers& headers) {
       metadata_size += (is_new ? short_name.size() : 1) + header.value.size();
     }
   }
+  if (const std::string* tagging = headers.find(meta::kTaggingHeader)) {
+    PREDA_TRY(const Tags tags, parse_tagging_header(*tagging));
+    if (!tags.empty()) found.headers.emplace(meta::kTaggingHeader, encode_tagging(tags));
+  }
   if (metadata_size > kUserMetadataMaxBytes) return too_large(metadata_size, kUserMetadataMaxBytes);
   if (content_size > kContentHeadersMaxBytes)
     return too_large(content_size, kContentHeadersMaxBytes);
@@ -120,7 +126,7 @@ S3Result<ObjectHeaders> object_headers(const http::Headers& headers) {
 S3Result<void> refuse_unbuilt(const http::Headers& headers) {
   for (const http::Header& header : headers.entries()) {
     const std::string name = http::to_lower(header.name);
-    if (name.starts_with("x-amz-server-side-encryption") || name == "x-amz-tagging" ||
+    if (name.starts_with("x-amz-server-side-encryption") ||
         name.starts_with("x-amz-object-lock-") || name == "x-amz-write-offset-bytes" ||
         name.starts_with("x-amz-copy-source-server-side-encryption-")) {
       return S3Error{S3Code::NotImplemented}.with("Header", name);
@@ -146,7 +152,10 @@ S3Result<http::Headers> answer_headers(const ObjectRecord& record, const Query& 
   headers.add("ETag", quoted_etag(record.etag));
   headers.add("Last-Modified", http_date(record.last_modified_ms));
   headers.add("Accept-Ranges", "bytes");
+  content.erase(meta::kTaggingHeader);
   for (const auto& [name, value] : content) headers.add(canonical_name(name), value);
+  if (const std::size_t count = tags_of(record).size(); count > 0)
+    headers.add("x-amz-tagging-count", std::to_string(count));
   for (const auto& [name, value] : record.user_metadata)
     headers.add(std::string(kMetaPrefix) + name, value);
   return headers;

@@ -97,6 +97,12 @@ TEST(ReadPlan, answers_conditions_before_ranges) {
             "PreconditionFailed");
 }
 
+TEST(ReadPlan, decrypts_nothing) {
+  EXPECT_EQ(planned(plain_object(10), "",
+                    {{"x-amz-server-side-encryption-customer-algorithm", "AES256"}}),
+            "InvalidRequest");
+}
+
 TEST(ReadPlan, knows_one_version) {
   EXPECT_EQ(planned(plain_object(10), "versionId=null", {}), "200 0+10 ");
   EXPECT_EQ(planned(plain_object(10), "versionId=abc", {}), "NotImplemented");

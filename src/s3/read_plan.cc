@@ -92,6 +92,10 @@ S3Result<void> check_version_id(const Query& query) {
 S3Result<ReadPlan> plan_read(const ObjectRecord& record, const Query& query,
                              const http::Headers& headers) {
   PREDA_CHECK(check_version_id(query));
+  if (headers.find("x-amz-server-side-encryption-customer-algorithm") != nullptr) {
+    return S3Error{S3Code::InvalidRequest,
+                   "The encryption parameters are not applicable to this object."};
+  }
   ReadPlan plan;
   PREDA_TRY(plan.headers, answer_headers(record, query));
   const S3Result<void> held =

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/assert.h"
+#include "s3/tagging.h"
 #include "s3/xml_reader.h"
 #include "s3/xml_requests.h"
 #include "s3/xml_writer.h"
@@ -17,6 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     PREDA_ASSERT(!parsed->empty() && parsed->size() <= kPartsMax);
   }
   (void)parse_create_bucket(document);
+  if (const auto tags = parse_tagging_document(document)) {
+    const auto again = parse_tagging_header(encode_tagging(*tags));
+    PREDA_ASSERT(again && *again == *tags);
+  }
   // What the writer makes of any bytes, the reader reads.
   XmlWriter xml;
   xml.open("a").element("b", document).close();

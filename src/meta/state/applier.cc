@@ -105,6 +105,7 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kSwapLayout: return swap_layout(command.swap_layout());
     case pb::Command::kGarbageDone: return garbage_done(command.garbage_done());
     case pb::Command::kPutSetting: return put_setting(command.put_setting());
+    case pb::Command::kSetTagging: return set_tagging(command.set_tagging());
     case pb::Command::BODY_NOT_SET: break;
   }
   is_unknown_ = true;

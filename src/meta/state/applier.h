@@ -42,6 +42,7 @@ class Applier {
   // state/apply_objects.cc
   Refusable put_object(const pb::PutObject& command);
   Refusable delete_objects(const pb::DeleteObjects& command);
+  Refusable set_tagging(const pb::SetTagging& command);
   // Replaces what the key names (checked by the precondition), releasing its ids to garbage.
   Refusable store_object(const std::string& key, ObjectRecord record,
                          const Precondition& precondition);

@@ -70,4 +70,18 @@ Applier::Refusable Applier::delete_objects(const pb::DeleteObjects& command) {
   return pb::Answer{};
 }
 
+// The record changes and nothing else of the object: its ids stay owned, its time and tag are those
+// of its bytes.
+Applier::Refusable Applier::set_tagging(const pb::SetTagging& command) {
+  PREDA_TRY(const BucketRecord bucket, find_bucket(command.bucket()));
+  const auto current = state_.find_object(bucket.incarnation, command.key());
+  if (!current) return make_error(ErrorCode::NotFound, kNoKey);
+  ObjectRecord record = *current;
+  record.headers.erase(kTaggingHeader);
+  if (!command.tagging().empty()) record.headers[kTaggingHeader] = command.tagging();
+  state_.erase_object(command.key(), *current);
+  state_.put_object(command.key(), record);
+  return pb::Answer{};
+}
+
 }  // namespace predastore::meta

@@ -159,6 +159,9 @@ class FakeMeta final : public meta::MetaService {
     return no<meta::ClusterState>();
   }
   Task<Result<RingRecord>> ring(RingEpoch, Instant) override { return no<RingRecord>(); }
+  Task<Result<void>> set_tagging(std::string, std::string, std::string, Instant) override {
+    return no<void>();
+  }
   Task<Result<void>> put_setting(std::string, std::string, Instant) override { return no<void>(); }
   Task<Result<std::optional<std::string>>> get_setting(std::string, Instant) override {
     return no<std::optional<std::string>>();

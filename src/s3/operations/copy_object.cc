@@ -28,15 +28,17 @@ S3Result<void> check_self_copy(const Call& call, const CopySource& source, bool 
 
 // The new object's own headers, or the source's but for where it redirects to.
 S3Result<ObjectHeaders> headers_of_copy(const Call& call, const ObjectRecord& source,
-                                        bool is_replaced) {
+                                        bool is_replaced, bool has_new_tags) {
   PREDA_TRY(ObjectHeaders asked, object_headers(call.headers()));
-  if (is_replaced) return asked;
-  constexpr const char* kRedirect = "x-amz-website-redirect-location";
-  ObjectHeaders kept{source.headers, source.user_metadata};
-  kept.headers.erase(kRedirect);
-  if (const auto redirect = asked.headers.find(kRedirect); redirect != asked.headers.end())
-    kept.headers.insert(*redirect);
-  return kept;
+  ObjectHeaders made{source.headers, source.user_metadata};
+  if (is_replaced) made = asked;
+  const auto take = [&made](const std::map<std::string, std::string>& from, const char* name) {
+    made.headers.erase(name);
+    if (const auto at = from.find(name); at != from.end()) made.headers.insert(*at);
+  };
+  take(asked.headers, "x-amz-website-redirect-location");
+  take(has_new_tags ? asked.headers : source.headers, meta::kTaggingHeader);
+  return made;
 }
 
 std::string result_xml(const ObjectRecord& record) {
@@ -58,7 +60,7 @@ Task<S3Result<Reply>> copy_object(Call& call) {
   PREDA_CO_CHECK(refuse_unbuilt(call.headers()));
   PREDA_CO_TRY(CopySource source, parse_copy_source(call.headers().get("x-amz-copy-source")));
   PREDA_CO_TRY(bool is_replaced, replaces(call.headers(), "x-amz-metadata-directive"));
-  PREDA_CO_CHECK(replaces(call.headers(), "x-amz-tagging-directive"));
+  PREDA_CO_TRY(bool has_new_tags, replaces(call.headers(), "x-amz-tagging-directive"));
   PREDA_CO_CHECK(check_self_copy(call, source, is_replaced));
   PREDA_CO_TRY(meta::Precondition precondition, write_precondition(call.headers()));
   PREDA_CO_TRY(ChecksumAlgorithm asked_algorithm, copy_algorithm(call.headers()));
@@ -73,7 +75,7 @@ Task<S3Result<Reply>> copy_object(Call& call) {
                       "copy source: " +
                           std::to_string(kPutSizeMaxBytes)};
   }
-  PREDA_CO_TRY(ObjectHeaders headers, headers_of_copy(call, record, is_replaced));
+  PREDA_CO_TRY(ObjectHeaders headers, headers_of_copy(call, record, is_replaced, has_new_tags));
 
   object::PutRequest put;
   put.bucket = call.bucket();

@@ -11,6 +11,7 @@ Task<S3Result<Reply>> list_multipart_uploads(Call& call) {
   if (listing.max_uploads == 0) {
     PREDA_CO_CHECK(as_s3(co_await call.meta().get_bucket(call.bucket(), call.deadline())));
   } else {
+    PREDA_CO_CHECK(co_await call.reserve(page_memory_bytes(listing.max_uploads)));
     auto query = listing.query();
     PREDA_CO_TRY(page, as_s3(co_await call.meta().list_uploads(std::move(query), call.deadline())));
   }

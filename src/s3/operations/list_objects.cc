@@ -12,6 +12,7 @@ Task<S3Result<Reply>> list_objects(Call& call) {
     // Nothing is asked for but whether the bucket is there.
     PREDA_CO_CHECK(as_s3(co_await call.meta().get_bucket(call.bucket(), call.deadline())));
   } else {
+    PREDA_CO_CHECK(co_await call.reserve(page_memory_bytes(listing.max_keys)));
     auto query = listing.query();
     PREDA_CO_TRY(page, as_s3(co_await call.meta().list_objects(std::move(query), call.deadline())));
   }

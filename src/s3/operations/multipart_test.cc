@@ -175,5 +175,32 @@ TEST_F(MultipartTest, lists_parts_and_uploads_in_pages) {
   EXPECT_EQ(next.all("Upload", "Key"), std::vector<std::string>{"other"});
 }
 
+TEST_F(MultipartTest, tells_the_attributes_of_the_whole_and_its_parts) {
+  const std::string upload = begin();
+  const std::string one = part(upload, 1, kFirst).header("etag");
+  const std::string two = part(upload, 7, "tail").header("etag");
+  const Answer done = complete(upload, {{1, one}, {7, two}});
+  const auto attributes = [&](http::Headers headers) {
+    return send("GET", "/bucket/key?attributes", std::move(headers));
+  };
+  const Answer all = attributes(
+      {{"x-amz-object-attributes", "ETag,Checksum,ObjectParts, StorageClass,ObjectSize"}});
+  ASSERT_EQ(all.status, 200u) << all.body;
+  EXPECT_EQ("\"" + all.at("ETag") + "\"", done.at("ETag"));
+  EXPECT_EQ(all.at("Checksum/ChecksumCRC64NVME"), done.at("ChecksumCRC64NVME"));
+  EXPECT_EQ(all.at("ObjectParts/PartsCount"), "2");
+  EXPECT_EQ(all.at("ObjectParts/Part/Size"), std::to_string(kFirst.size()));
+  EXPECT_EQ(all.at("ObjectSize"), std::to_string(kFirst.size() + 4));
+  EXPECT_FALSE(all.header("last-modified").empty());
+  const Answer page = attributes({{"x-amz-object-attributes", "ObjectParts"},
+                                  {"x-amz-max-parts", "1"},
+                                  {"x-amz-part-number-marker", "1"}});
+  EXPECT_EQ(page.at("ObjectParts/Part/PartNumber"), "7");
+  EXPECT_EQ(page.at("ObjectParts/IsTruncated"), "false");
+  EXPECT_EQ(page.at("ETag"), "");
+  EXPECT_EQ(attributes({}).code(), "InvalidRequest");
+  EXPECT_EQ(attributes({{"x-amz-object-attributes", "Colour"}}).code(), "InvalidArgument");
+}
+
 }  // namespace
 }  // namespace predastore::s3

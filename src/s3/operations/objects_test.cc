@@ -153,7 +153,7 @@ TEST_F(ObjectsTest, that_do_not_match_what_was_promised_are_not_stored) {
 TEST_F(ObjectsTest, ask_for_nothing_that_is_not_built) {
   EXPECT_EQ(code("PUT", "/bucket/key", {{"x-amz-server-side-encryption", "AES256"}}, "x"),
             "501 NotImplemented");
-  EXPECT_EQ(code("PUT", "/bucket/key", {{"x-amz-tagging", "a=b"}}, "x"), "501 NotImplemented");
+  EXPECT_EQ(code("PUT", "/bucket/key", {{"x-amz-tagging", "a=b&a=c"}}, "x"), "400 InvalidTag");
   EXPECT_EQ(code("PUT", "/bucket/key", {{"x-amz-storage-class", "GLACIER"}}, "x"),
             "400 InvalidStorageClass");
   EXPECT_EQ(code("PUT", "/bucket/key", {{"x-amz-meta-a", std::string(2048, 'v')}}, "x"),
@@ -251,6 +251,41 @@ TEST_F(ObjectsTest, are_listed_in_pages_of_both_versions) {
   EXPECT_EQ(code("GET", "/bucket?max-keys=-1"), "400 InvalidArgument");
   EXPECT_EQ(code("GET", "/missing?max-keys=0"), "404 NoSuchBucket");
   EXPECT_EQ(code("GET", "/missing"), "404 NoSuchBucket");
+}
+
+TEST_F(ObjectsTest, keep_tags_that_change_nothing_else) {
+  const Answer made = send("PUT", "/bucket/key", {{"x-amz-tagging", "b=2%20+&a="}}, "body");
+  ASSERT_EQ(made.status, 200u) << made.body;
+  const Answer before = send("HEAD", "/bucket/key");
+  EXPECT_EQ(before.header("x-amz-tagging-count"), "2");
+  EXPECT_EQ(before.header("x-amz-tagging"), "");
+  const Answer tags = send("GET", "/bucket/key?tagging");
+  EXPECT_EQ(tags.at("TagSet/Tag/Key"), "a");
+  EXPECT_NE(tags.body.find("<Value>2  </Value>"), std::string::npos);
+  const auto put_tags = [&](const std::string& set) {
+    return send("PUT", "/bucket/key?tagging", {},
+                "<Tagging><TagSet>" + set + "</TagSet></Tagging>");
+  };
+  EXPECT_EQ(put_tags("<Tag><Key>c</Key><Value>3</Value></Tag>").status, 200u);
+  EXPECT_EQ(send("GET", "/bucket/key?tagging").at("TagSet/Tag/Key"), "c");
+  const Answer after = send("HEAD", "/bucket/key");
+  EXPECT_EQ(after.header("x-amz-tagging-count"), "1");
+  EXPECT_EQ(after.header("etag"), before.header("etag"));
+  EXPECT_EQ(after.header("last-modified"), before.header("last-modified"));
+  EXPECT_EQ(send("PUT", "/bucket/copy", {{"x-amz-copy-source", "/bucket/key"}}).status, 200u);
+  EXPECT_EQ(send("GET", "/bucket/copy?tagging").at("TagSet/Tag/Key"), "c");
+  EXPECT_EQ(put_tags("<Tag><Key>c</Key></Tag>").code(), "MalformedXML");
+  EXPECT_EQ(put_tags("<Tag><Key>a&amp;b</Key><Value/></Tag>").code(), "InvalidTag");
+  std::string eleven;
+  for (int i = 0; i < 11; ++i)
+    eleven += "<Tag><Key>k" + std::to_string(i) + "</Key><Value>v</Value></Tag>";
+  EXPECT_EQ(put_tags(eleven).code(), "BadRequest");
+  EXPECT_EQ(send("DELETE", "/bucket/key?tagging").status, 204u);
+  EXPECT_EQ(send("GET", "/bucket/key?tagging").at("TagSet/Tag/Key"), "");
+  EXPECT_EQ(send("GET", "/bucket/key").body, "body");
+  EXPECT_EQ(code("PUT", "/bucket/missing?tagging", {}, "<Tagging><TagSet></TagSet></Tagging>"),
+            "404 NoSuchKey");
+  EXPECT_EQ(code("GET", "/bucket/missing?tagging"), "404 NoSuchKey");
 }
 
 }  // namespace
