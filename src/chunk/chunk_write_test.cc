@@ -107,6 +107,19 @@ TEST_F(ChunkWrite, a_full_node_is_replaced_too) {
   EXPECT_EQ(layout.places[0].node, target.candidates[3]);
 }
 
+TEST_F(ChunkWrite, full_nodes_that_cost_the_quorum_are_told_from_nodes_that_are_away) {
+  make(3);
+  const auto target = target_of(*cluster_, {2, 1}, 7);
+  for (std::size_t i = 0; i < 3; ++i) cluster_->node(target.candidates[i]).faults.is_full = true;
+  EXPECT_EQ(write({2, 1}, 7, bytes_of(400'000, 3)).error().code, ErrorCode::NoSpace);
+  cluster_->heal();
+  service_ = std::make_unique<ChunkService>(cluster_->env(), *cluster_, ChunkOptions{});
+  cluster_->node(target.candidates[0]).faults.is_full = true;
+  cluster_->node(target.candidates[1]).faults.is_down = true;
+  cluster_->node(target.candidates[2]).faults.is_down = true;
+  EXPECT_EQ(write({2, 1}, 7, bytes_of(400'000, 3)).error().code, ErrorCode::Unavailable);
+}
+
 TEST_F(ChunkWrite, a_node_that_dies_in_mid_chunk_is_missing_there_and_replaced_in_the_next) {
   ChunkOptions options;
   options.write_window_stripes = 2;

@@ -74,12 +74,25 @@ std::size_t WriterState::lost_count(bool with_held) const {
 
 Result<void> WriterState::still_possible() const {
   if (roles.size() - lost_count(false) >= write_quorum(target.rs)) return {};
+  // Full drives are told apart: coming again does not help. Unless without the full ones, too, the
+  // others would have been too few.
+  const Error* first = nullptr;
+  const Error* full = nullptr;
+  std::size_t others_lost = 0;
   for (const auto& role : roles) {
-    if (role->error)
-      return make_error(ErrorCode::Unavailable,
-                        "too few stores take the chunk: " + role->error->to_string());
+    if (!role->error) continue;
+    if (first == nullptr) first = &*role->error;
+    if (role->error->code == ErrorCode::NoSpace) {
+      full = &*role->error;
+    } else {
+      ++others_lost;
+    }
   }
-  return make_error(ErrorCode::Unavailable, "too few stores take the chunk");
+  const bool is_full = full != nullptr && roles.size() - others_lost >= write_quorum(target.rs);
+  const Error* reason = is_full ? full : first;
+  return make_error(is_full ? ErrorCode::NoSpace : ErrorCode::Unavailable,
+                    "too few stores take the chunk" +
+                        (reason == nullptr ? std::string{} : ": " + reason->to_string()));
 }
 
 void WriterState::enqueue(const Buffer& stripe, const Hold& hold) {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -46,7 +47,7 @@ bool is_server_of(pid_t pid, const std::string& config_file) {
 
 // Between fork and exec: only what is safe there.
 [[noreturn]] void become_server(int log_fd, pid_t parent, bool dies_with_parent,
-                                char* const* arguments) {
+                                const char* program, char* const* arguments) {
   ::setsid();
   if (dies_with_parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -59,7 +60,8 @@ bool is_server_of(pid_t pid, const std::string& config_file) {
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  ::execv("/proc/self/exe", arguments);
+  ::execv(program, arguments);
+  ::execv("/proc/self/exe", arguments);  // the file was replaced or removed since we started
   ::_exit(127);
 }
 
@@ -96,6 +98,8 @@ Result<pid_t> start_server(const DemoLayout& layout, std::uint32_t number, Start
   const int log_fd =
       ::open(layout.log_file(number).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (log_fd < 0) return system_error("cannot open " + layout.log_file(number));
+  std::error_code no_link;
+  const std::string binary = std::filesystem::read_symlink("/proc/self/exe", no_link).string();
   std::string program = "predastore";
   std::string command = "server";
   std::string option = "--config";
@@ -103,7 +107,7 @@ Result<pid_t> start_server(const DemoLayout& layout, std::uint32_t number, Start
   char* arguments[] = {program.data(), command.data(), option.data(), config_file.data(), nullptr};
   const pid_t parent = ::getpid();
   const pid_t pid = ::fork();
-  if (pid == 0) become_server(log_fd, parent, options.dies_with_us, arguments);
+  if (pid == 0) become_server(log_fd, parent, options.dies_with_us, binary.c_str(), arguments);
   ::close(log_fd);
   if (pid < 0) return system_error("cannot start a process");
   PREDA_CHECK(write_pid(layout.pid_file(number), pid));

@@ -184,17 +184,20 @@ Task<Result<void>> Node::open_metadata() {
   co_return Result<void>{};
 }
 
-// What Raft's log has made so far. It is not the truth, the log is: a damaged state is thrown away
-// and made again from the log, which is kept from its beginning.
+// What Raft's log has made so far. A damaged state is put aside and made again from the log; where
+// the log no longer has its beginning, opening the replica fails and says so.
 Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state() {
   const std::string directory = meta_directory(config()) + "/state";
+  const std::string aside = directory + ".damaged";
   PREDA_CO_CHECK(co_await env_.files.create_directories(directory));
   auto opened = co_await open_state_in(directory);
   if (opened || opened.error().code != ErrorCode::Corruption) co_return opened;
-  telemetry::log_error("rebuild damaged metadata from the log",
-                       {{"directory", directory}, {"error", opened.error().to_string()}});
-  PREDA_CO_CHECK(co_await env_.files.remove_tree(directory));
+  telemetry::log_error("put damaged metadata aside and make it again from the log",
+                       {{"directory", aside}, {"error", opened.error().to_string()}});
+  PREDA_CO_CHECK(co_await env_.files.remove_tree(aside));
+  PREDA_CO_CHECK(co_await env_.files.rename(directory, aside));
   PREDA_CO_CHECK(co_await env_.files.create_directories(directory));
+  PREDA_CO_CHECK(co_await env_.files.sync_directory(meta_directory(config())));
   co_return co_await open_state_in(directory);
 }
 

@@ -320,12 +320,9 @@ class ClusterTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.cluster = Cluster(**cls.cluster_options)
-        cls.s3 = cls.cluster.boto3(1)
         cls.failed = False
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.cluster.close(failed=cls.failed)
+        cls.addClassCleanup(lambda: cls.cluster.close(failed=cls.failed))  # also when what follows fails
+        cls.s3 = cls.cluster.boto3(1)
 
     def run(self, result=None):
         result = result if result is not None else self.defaultTestResult()
