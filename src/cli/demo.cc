@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
 #include <thread>
 
 #include "cli/admin_client.h"
@@ -23,8 +26,23 @@ constexpr milliseconds kStopPatience{20'000};
 constexpr Duration kReadyPatience = 120s;
 constexpr milliseconds kLookAgainAfter{100};
 
+// How people start this program here: by its name where the shell finds it so, else by its path.
+std::string program_name() {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  const char* path = std::getenv("PATH");
+  std::istringstream directories(path == nullptr ? "" : path);
+  for (std::string directory; std::getline(directories, directory, ':');) {
+    if (fs::equivalent(fs::path(directory) / "predastore", self, error)) return "predastore";
+  }
+  const std::string relative = fs::relative(self, error).string();
+  const bool is_near = !error && !relative.empty() && !relative.starts_with("..");
+  return is_near && relative.find('/') != std::string::npos ? relative : self.string();
+}
+
 std::string command_of(const DemoLayout& layout, const std::string& command) {
-  return fmt::format("predastore demo {} --dir {}", command, layout.directory);
+  return fmt::format("{} demo {} --dir {}", program_name(), command, layout.directory);
 }
 
 Result<DemoLayout> open_or_make(const DemoOptions& options) {
@@ -118,12 +136,12 @@ void print_banner(const DemoLayout& layout) {
       "  eval \"$({})\"\n"
       "  aws s3 mb s3://first && echo hello | aws s3 cp - s3://first/hello && aws s3 cp "
       "s3://first/hello -\n"
-      "  predastore status --dir {}\n"
+      "  {} status --dir {}\n"
       "  {}      and then read again: nothing is lost\n"
       "  {}\n",
       PREDASTORE_VERSION, layout.nodes.size(), first.rs.data_shards, first.rs.parity_shards,
       layout.directory, endpoints.substr(1), first.root_key_file, layout.directory,
-      command_of(layout, "env"), layout.directory, command_of(layout, "kill 2"),
+      command_of(layout, "env"), program_name(), layout.directory, command_of(layout, "kill 2"),
       command_of(layout, "stop"));
   std::fflush(stdout);
 }
@@ -255,7 +273,7 @@ int demo_start(const std::string& directory, std::uint32_t number) {
         return make_error(ErrorCode::TimedOut, fmt::format("node {} does not answer", number));
       std::this_thread::sleep_for(kLookAgainAfter);
     }
-    fmt::print("node {} runs (pid {})\nnext: predastore status --dir {}\n", number, pid,
+    fmt::print("node {} runs (pid {})\nnext: {} status --dir {}\n", number, pid, program_name(),
                layout.directory);
     return {};
   });
@@ -273,7 +291,8 @@ int demo_pause(const std::string& directory, std::uint32_t number) {
 int demo_resume(const std::string& directory, std::uint32_t number) {
   return with_node(directory, number, [number](const DemoLayout& layout) -> Result<void> {
     PREDA_CHECK(signal_server(layout, number, SIGCONT));
-    fmt::print("node {} goes on\nnext: predastore status --dir {}\n", number, layout.directory);
+    fmt::print("node {} goes on\nnext: {} status --dir {}\n", number, program_name(),
+               layout.directory);
     return {};
   });
 }
@@ -282,8 +301,8 @@ int demo_stop(const std::string& directory) {
   const auto layout = load_demo(directory);
   if (!layout) return fail(kExitNotFound, layout.error().detail);
   const std::uint32_t count = stop_servers(*layout, kStopPatience);
-  fmt::print("stopped {} nodes; `predastore demo --dir {}` starts them with their data\n", count,
-             layout->directory);
+  fmt::print("stopped {} nodes; `{} demo --dir {}` starts them with their data\n", count,
+             program_name(), layout->directory);
   return kExitOk;
 }
 

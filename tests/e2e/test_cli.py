@@ -124,9 +124,13 @@ class WithCluster(harness.ClusterTest):
             self.assertEqual(len(json.load(answer)["nodes"]), 3)
         with urllib.request.urlopen(f"https://127.0.0.1:{port}/health", context=member, timeout=10) as answer:
             self.assertEqual(json.load(answer), {"serving": True})
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", context=member, timeout=10) as answer:
-            text = answer.read().decode()
-        self.assertRegex(text, r'predastore_cluster_nodes\{state="up"\} 3')
+
+        def metrics():
+            with urllib.request.urlopen(f"https://127.0.0.1:{port}/metrics", context=member, timeout=10) as answer:
+                return answer.read().decode()
+        # This very node may still be trying its old connection to one that another test has started again.
+        harness.wait_for("three nodes in the metrics", lambda: 'predastore_cluster_nodes{state="up"} 3' in metrics(), 60)
+        text = metrics()
         self.assertIn("# TYPE predastore_drive_written_bytes_total counter", text)
         with self.assertRaises(urllib.error.HTTPError) as error:
             urllib.request.urlopen(f"https://127.0.0.1:{port}/nothing", context=member, timeout=10)
