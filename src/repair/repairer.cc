@@ -269,7 +269,7 @@ Task<Result<Repairer::Outcome>> Repairer::rebuild(ChunkLayout layout, Examinatio
   request.layout = std::move(layout);
   request.incarnation = found.incarnation;
   request.write_epoch = cluster.write_epoch;
-  request.targets = std::move(found.targets);
+  request.targets = found.targets;
   const std::string name = to_hex(request.layout.object_id.span().first(8));
   auto rebuilt = co_await chunks_.rebuild(std::move(request), deadline);
   // With all nodes there and all shards read it is not for want of an answer.
@@ -280,7 +280,16 @@ Task<Result<Repairer::Outcome>> Repairer::rebuild(ChunkLayout layout, Examinatio
   }
   if (!rebuilt) co_return rebuilt.error();
   swap.layout = std::move(*rebuilt);
-  PREDA_CO_CHECK(co_await meta_.swap_layout(std::move(swap), deadline));
+  const ChunkLayout wanted = swap.layout;
+  const auto swapped = co_await meta_.swap_layout(std::move(swap), deadline);
+  if (!swapped) {
+    // Another repair (an earlier leader's, or an earlier try of this one whose swap was slow) may
+    // have had its layout accepted and its shard replaced by this one: of one generation, a store
+    // keeps the later. Nobody would know, so all of the chunk is looked at again.
+    for (const chunk::RebuildTarget& target : found.targets)
+      report_damage(key_of(wanted, target.role));
+    co_return swapped.error();
+  }
   co_return Outcome::repaired;
 }
 

@@ -254,5 +254,38 @@ TEST_F(RepairTest, a_damaged_shard_that_a_read_met_is_repaired_without_anyone_as
   expect_reads_without_any_one(layout, kSize, 11);
 }
 
+// An old leader's repair and a new one's: of one generation a store keeps the later shard, and the
+// layout names the one whose swap came first.
+TEST_F(RepairTest, two_repairs_of_one_chunk_end_with_what_the_layout_names) {
+  Repairer other{cluster_.env(),  RepairOptions{.bytes_per_second = 0},
+                 meta_.service(), chunks_,
+                 cluster_,        [] { return true; }};
+  cluster_.node(2).faults.is_down = true;
+  const ChunkLayout layout = put("key", kSize, 12);
+  cluster_.heal();
+  cluster_.advance(10s);
+  TaskGroup tasks{cluster_.env().executor, cluster_.clock()};
+  tasks.spawn(repairer_.run());
+  tasks.spawn(other.run());
+  const auto is_as_named = [&] {
+    const ChunkLayout now = layout_of(layout);
+    for (std::uint8_t role = 0; role < now.places.size(); ++role) {
+      const ShardKey key{layout.object_id, layout.chunk_index, ShardRole{role}};
+      const auto info = run(cluster_.node(now.places[role].node).store->stat(key, soon()));
+      if (!info || info->stamp.write_id != now.places[role].write_id) return false;
+    }
+    return pending() == 0;
+  };
+  for (int i = 0; i < 300 && !(i > 50 && is_as_named()); ++i) {
+    cluster_.advance(200ms);
+    cluster_.settle();
+  }
+  EXPECT_TRUE(is_as_named());
+  repairer_.stop();
+  other.stop();
+  (void)run(tasks.join());
+  expect_reads_without_any_one(layout, kSize, 12);
+}
+
 }  // namespace
 }  // namespace predastore::repair
