@@ -25,6 +25,8 @@ struct Parsed {
   StatusOptions status;
   std::string output = "table";
   CertOptions cert;
+  FsckCommand fsck;
+  std::string shard_file;
 };
 
 CLI::Option* add_directory(CLI::App& app, std::string& directory) {
@@ -170,6 +172,25 @@ void add_cert(CLI::App& root, Parsed& parsed) {
       "    predastore cert show n1.pem");
 }
 
+void add_drive_tools(CLI::App& root, Parsed& parsed) {
+  CLI::App* check =
+      root.add_subcommand("fsck", "Check the drives of a node that is not running");
+  check->add_option("--data", parsed.fsck.data_directory, "The node's data directory")->required();
+  check->add_flag("--repair-kv", parsed.fsck.repair_kv, "Write the local KV anew from the files");
+  check->footer(
+      "Reads every shard file whole, and holds the local KV against them. Exit code 1 with a line\n"
+      "for each problem.\n\n"
+      "EXAMPLES\n"
+      "    predastore fsck --data predastore-demo/n1/data\n"
+      "    predastore fsck --data predastore-demo/n1/data --repair-kv");
+  choose(*check, parsed, [&parsed] { return fsck(parsed.fsck); });
+  CLI::App* inspect_file =
+      root.add_subcommand("inspect", "Print a shard file: header, records, footer");
+  inspect_file->add_option("FILE", parsed.shard_file, "A path that ends in shards/<name>.shard")
+      ->required();
+  choose(*inspect_file, parsed, [&parsed] { return inspect(parsed.shard_file); });
+}
+
 void print_version() { fmt::print("predastore {}\n", PREDASTORE_VERSION); }
 
 }  // namespace
@@ -198,6 +219,7 @@ int run(int argc, const char* const* argv) {
   add_status(root, parsed);
   add_config(root, parsed);
   add_cert(root, parsed);
+  add_drive_tools(root, parsed);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {
     print_version();

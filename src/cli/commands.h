@@ -53,6 +53,13 @@ int cert_init(const CertOptions& options);
 int cert_issue(const CertOptions& options);
 int cert_show(const CertOptions& options);
 
+struct FsckCommand {
+  std::string data_directory;  // of one node, with drives/<d>/ in it
+  bool repair_kv = false;
+};
+int fsck(const FsckCommand& options);
+int inspect(const std::string& file);  // a shard file
+
 // "error: ..." on standard error; returns `code`.
 int fail(int code, const std::string& message);
 
