@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <functional>
+#include <system_error>
 
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
@@ -173,8 +174,7 @@ void add_cert(CLI::App& root, Parsed& parsed) {
 }
 
 void add_drive_tools(CLI::App& root, Parsed& parsed) {
-  CLI::App* check =
-      root.add_subcommand("fsck", "Check the drives of a node that is not running");
+  CLI::App* check = root.add_subcommand("fsck", "Check the drives of a node that is not running");
   check->add_option("--data", parsed.fsck.data_directory, "The node's data directory")->required();
   check->add_flag("--repair-kv", parsed.fsck.repair_kv, "Write the local KV anew from the files");
   check->footer(
@@ -230,7 +230,11 @@ int run(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     return root.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  return parsed.command();
+  try {
+    return parsed.command();
+  } catch (const std::system_error&) {  // of fmt::print: whoever read the output has gone
+    return kExitFailed;
+  }
 }
 
 }  // namespace predastore::cli

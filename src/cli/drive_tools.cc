@@ -46,11 +46,9 @@ Task<Result<std::size_t>> check_drives(Environment env, FsckCommand options) {
 
 int fsck(const FsckCommand& options) {
   ProductionHost host{2};
-  const auto problems =
-      run_until_done(host.loop, check_drives(host.environment(), options));
+  const auto problems = run_until_done(host.loop, check_drives(host.environment(), options));
   if (!problems) {
-    const int code =
-        problems.error().code == ErrorCode::NotFound ? kExitNotFound : kExitFailed;
+    const int code = problems.error().code == ErrorCode::NotFound ? kExitNotFound : kExitFailed;
     return fail(code, problems.error().to_string() +
                           " (--data is a node's data directory; the node must not be running)");
   }

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/codec.h"
 #include "segment/codec.h"
 #include "shard/shard_file.h"
 #include "shard/test_support.h"
@@ -15,7 +16,8 @@ using namespace testing;  // NOLINT: the test's own vocabulary
 const std::string kGoldenPath =
     std::string(PREDASTORE_SOURCE_DIR) + "/tests/golden/shard_file_v1.shard";
 
-// Shards of many sizes and codecs, one replaced, one removed. The same machine writes the same bytes.
+// Shards of many sizes and codecs, one replaced, one removed. The same machine writes the same
+// bytes.
 void fill(TestMachine& machine) {
   ASSERT_TRUE(machine.open());
   for (std::uint32_t number = 0; number < 5; ++number) {
@@ -93,6 +95,10 @@ TEST(ShardGolden, a_version_that_is_not_known_is_refused_by_name) {
   ASSERT_GT(bytes.size(), kFileHeaderSizeBytes);
   ASSERT_EQ(bytes[8], 1);  // behind the magic
   bytes[8] = 2;
+  constexpr std::size_t kCrcAt = 80;  // of the header's fields, which is right again
+  Encoder crc;
+  crc.le(segment::crc32(as_bytes(std::string_view(bytes).substr(0, kCrcAt))));
+  bytes.replace(kCrcAt, 4, crc.str());
   TestMachine machine{7};
   put_file(machine, bytes);
   const auto opened = machine.open();
