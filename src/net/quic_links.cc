@@ -48,8 +48,15 @@ Task<Result<std::unique_ptr<Stream>>> QuicEndpoint::open(NodeId peer, Lane lane,
     const Instant now = env_.clock.now();
     const std::shared_ptr<QuicConnection> connection = link->connection;
     if (connection && connection->is_ready()) {
-      if (now - connection->last_received_at() > options_.silence_max)
+      if (now - connection->last_received_at() > options_.silence_max) {
+        // It may have been started again and know nothing of this connection: a new one is tried
+        // beside it. What is under way on the old one goes on if the peer was only paused.
+        link->connection.reset();
+        link->has_failed = true;
+        link->is_dialling = true;
+        dials_.spawn(dial(self, link, {peer, lane}));
         co_return gone("the peer is silent");
+      }
       auto stream = connection->open_stream();
       if (stream) co_return std::move(stream);
       const bool notified = co_await connection->streams_changed().wait_until(deadline);

@@ -148,6 +148,33 @@ TEST_F(QuicTransportTest, a_silent_peer_is_noticed_and_found_again) {
   expect_echo(kAnna, kBert, 1000);
 }
 
+TEST_F(QuicTransportTest, a_silent_peer_is_dialled_anew_long_before_the_idle_timeout) {
+  UdpRelay first{cluster().loop(), cluster().port_of(kBert)};
+  UdpRelay second{cluster().loop(), cluster().port_of(kBert)};
+  QuicOptions options = cluster().options_of(kAnna);
+  options.keep_alive = 50ms;
+  options.silence_max = 300ms;
+  options.idle_timeout = 600s;
+  cluster().place(kAnna, options);
+  cluster().at(kAnna).set_address(kBert, first.address());
+  case_.serve_echo(kBert);
+  expect_echo(kAnna, kBert, 1000);
+  first.clog();  // for ever: what was said on the old way is lost
+  wait(500ms);
+  cluster().at(kAnna).set_address(kBert, second.address());
+  auto refused =
+      run_until_done(cluster().loop(), cluster().at(kAnna).open(kBert, Lane::data, case_.soon()));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().detail, "the peer is silent");
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    auto stream =
+        run_until_done(cluster().loop(), cluster().at(kAnna).open(kBert, Lane::data, case_.soon()));
+    if (stream) break;
+    wait(50ms);
+  }
+  expect_echo(kAnna, kBert, 1000);
+}
+
 // Nothing tells it that its peer was restarted but the peer's new self.
 TEST_F(QuicTransportTest, a_restarted_peer_says_that_old_connections_are_gone) {
   UdpRelay relay{cluster().loop(), cluster().port_of(kBert)};
