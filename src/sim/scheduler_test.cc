@@ -57,6 +57,8 @@ TEST(Scheduler, time_passes_only_when_nothing_else_can_happen) {
   EXPECT_EQ(scheduler.now(), begin + 1h);
   EXPECT_FALSE(try_run(host.process, sleep_for(host.clock, 1h), begin + 90min));
   EXPECT_EQ(scheduler.now(), begin + 90min);
+  EXPECT_FALSE(scheduler.run([] { return false; }));  // the sleeper wakes
+  EXPECT_EQ(scheduler.now(), begin + 2h);
 }
 
 TEST(Scheduler, a_paused_process_does_nothing_and_is_late_afterwards) {
