@@ -124,6 +124,13 @@ class Rules : public ::testing::Test {
     }
     return 3;
   }
+  // Of a machine that is down.
+  void remove_index(std::size_t machine) {
+    SimHost host(scheduler_, cluster_->disk(machine), "janitor", 5);
+    const std::string drive = std::string(NodeProgram::kDataDirectory) + "/drives/0";
+    ASSERT_TRUE(*try_run(host.process, host.environment().files.remove_tree(drive + "/kv")));
+    ASSERT_TRUE(*try_run(host.process, host.environment().files.sync_directory(drive)));
+  }
   template <class T>
   std::shared_ptr<std::optional<T>> begin(Task<T> task, std::size_t machine = 0) {
     auto result = std::make_shared<std::optional<T>>();
@@ -223,6 +230,110 @@ TEST_F(Rules, generation_a_late_commit_or_delete_of_a_lower_one_changes_nothing)
   meta::SwapLayout other = swap;
   other.layout.places[0].write_id = WriteId{99};
   EXPECT_EQ(run(node(1).meta().swap_layout(other, soon()), 1).error().code, ErrorCode::Conflict);
+}
+
+// A shard of one segment, without its commit so far, past all that is above the drive.
+Task<Result<std::unique_ptr<shard::ShardWriter>>> write_segment(shard::ShardStore* drive,
+                                                                ShardKey key,
+                                                                shard::ShardStamp stamp,
+                                                                std::string bytes,
+                                                                Instant deadline) {
+  PREDA_CO_TRY(auto writer, drive->create(key, stamp));
+  shard::Segment segment;
+  segment.logical_size_bytes = static_cast<std::uint32_t>(bytes.size());
+  segment.stored = Buffer::take(std::move(bytes));
+  segment.crc32 = digest::crc32(segment.stored);
+  std::vector<shard::Segment> segments{segment};
+  PREDA_CO_CHECK(co_await writer->append(std::move(segments), deadline));
+  co_return std::move(writer);
+}
+
+// Rule 2. Segments are on the drive, good and durable; without their commit record they are
+// nothing, after the loss of the index too, when only the files say what there is.
+TEST_F(Rules, commit_record_segments_without_one_are_no_shard) {
+  tunables_.run_repair = false;
+  start();
+  const ShardKey begun{ObjectId{}, ChunkIndex{1}, ShardRole{0}};
+  const ShardKey done{ObjectId{}, ChunkIndex{2}, ShardRole{0}};
+  const shard::ShardStamp stamp{WriteId{11}, Generation{1}, WriteEpoch{1}, Incarnation{1}};
+  shard::ShardStore* drive = &node(1).drive();
+  auto unfinished = run(write_segment(drive, begun, stamp, bytes_of(60'000, 1), soon()), 1).value();
+  auto finished = run(write_segment(drive, done, stamp, bytes_of(60'000, 2), soon()), 1).value();
+  // The sync of this commit makes the other shard's segments durable as well.
+  ASSERT_TRUE(run(finished->commit(soon()), 1).has_value());
+  const std::uint64_t written = drive->status().used_bytes;
+  EXPECT_GT(written, 120'000u);
+  unfinished.reset();
+  finished.reset();
+  for (int round = 0; round < 2; ++round) {
+    cluster_->kill(1, Cluster::Death::power);
+    if (round == 1) remove_index(1);
+    cluster_->start(1);
+    pass(5s);
+    EXPECT_EQ(run(node(1).drive().stat(begun, soon()), 1).error().code, ErrorCode::NotFound);
+    EXPECT_TRUE(run(node(1).drive().stat(done, soon()), 1).has_value());
+    EXPECT_GE(node(1).drive().status().used_bytes, written);  // the segments are still there
+  }
+}
+
+// Rule 2. Two tries of one generation lie in the files; sequences say which was decided later, when
+// names and places of the files say nothing (their ids are random).
+TEST_F(Rules, sequence_of_two_tries_of_a_generation_the_later_holds_after_a_rebuild) {
+  tunables_.run_repair = false;
+  start();
+  for (std::uint32_t round = 0; round < 6; ++round) {
+    const ShardKey key{ObjectId{}, ChunkIndex{round}, ShardRole{0}};
+    for (const std::uint64_t write_id : {21, 22}) {
+      const shard::ShardStamp stamp{WriteId{write_id}, Generation{1}, WriteEpoch{1},
+                                    Incarnation{1}};
+      auto writer =
+          run(write_segment(&node(1).drive(), key, stamp, bytes_of(50'000, write_id), soon()), 1)
+              .value();
+      ASSERT_TRUE(run(writer->commit(soon()), 1).has_value());
+      writer.reset();
+      cluster_->kill(1, Cluster::Death::power);  // each try in a file of its own
+      cluster_->start(1);
+      pass(5s);
+    }
+  }
+  cluster_->kill(1, Cluster::Death::power);
+  remove_index(1);
+  cluster_->start(1);
+  pass(5s);
+  EXPECT_TRUE(node(1).drive().status().was_rebuilt);
+  for (std::uint32_t round = 0; round < 6; ++round) {
+    const ShardKey key{ObjectId{}, ChunkIndex{round}, ShardRole{0}};
+    EXPECT_EQ(run(node(1).drive().stat(key, soon()), 1)->stamp.write_id, WriteId{22}) << round;
+  }
+}
+
+// The chunk's checksum. Every segment of this chunk is what its header says, and comes from the try
+// that the layout names; the bytes are wrong all the same, and only the layout's checksum knows.
+TEST_F(Rules, chunk_checksum_good_segments_of_wrong_bytes_are_not_served_or_spread) {
+  tunables_.run_repair = false;
+  start();
+  const std::string bytes = bytes_of(50'000, 12);
+  ASSERT_TRUE(run(put(0, "key", bytes)).has_value());
+  ChunkLayout layout = layouts()->front();
+  const std::size_t machine = layout.places[0].node.value() - 1;
+  const ShardKey key{layout.object_id, layout.chunk_index, ShardRole{0}};
+  const auto good =
+      run(node(machine).drive().fetch(key, WriteId{}, SegmentIndex{0}, 16, soon()), machine);
+  ASSERT_TRUE(good.has_value());
+  ASSERT_EQ(good->size(), 1u);
+  std::string wrong(good->front().stored.text());
+  wrong[7] = static_cast<char>(wrong[7] ^ 1);
+  const shard::ShardStamp stamp{layout.places[0].write_id, layout.generation, layout.write_epoch,
+                                Incarnation{1}};
+  auto writer =
+      run(write_segment(&node(machine).drive(), key, stamp, std::move(wrong), soon()), machine)
+          .value();
+  ASSERT_TRUE(run(writer->commit(soon()), machine).has_value());
+  writer.reset();
+  for (std::size_t i = 0; i < 3; ++i) {
+    const auto read = run(get(i, "key"), i);
+    EXPECT_TRUE(!read.has_value() || *read == bytes) << "through " << i;
+  }
 }
 
 // Rule 5. Who reads an object while it is overwritten reads on: its shards wait G' epochs.
