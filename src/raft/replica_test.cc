@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "base/codec.h"
@@ -534,7 +535,10 @@ class RandomRun {
 TEST(Replica, random_faults_lose_nothing_and_no_read_is_stale) {
   std::size_t acknowledged = 0;
   std::size_t reads = 0;
-  for (std::uint64_t seed = 1; seed <= 25 && !HasFailure(); ++seed) {
+  // PREDASTORE_RAFT_SEEDS=1000 for a soak.
+  const char* text = std::getenv("PREDASTORE_RAFT_SEEDS");
+  const std::uint64_t seeds = text == nullptr ? 25 : std::strtoull(text, nullptr, 10);
+  for (std::uint64_t seed = 1; seed <= seeds && !HasFailure(); ++seed) {
     SCOPED_TRACE(seed);
     RandomRun run(seed);
     run.run(80);
