@@ -49,7 +49,7 @@ Result<Message> decode_message(ByteSpan bytes) {
   const auto count = decoder.le<std::uint32_t>();
   if (!decoder.ok()) return nonsense("a broken head");
   if (kind < static_cast<std::uint8_t>(MessageKind::pre_vote) ||
-      kind > static_cast<std::uint8_t>(MessageKind::heartbeat_answer))
+      kind > static_cast<std::uint8_t>(MessageKind::timeout_now))
     return nonsense("an unknown kind");
   message.kind = static_cast<MessageKind>(kind);
   message.is_rejected = is_rejected == 1;

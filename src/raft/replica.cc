@@ -47,6 +47,9 @@ class ReplicaHandle final : public Replica {
   Task<Result<std::uint64_t>> read_barrier(Instant deadline) override {
     return voter_->read_barrier(deadline);
   }
+  Task<Result<void>> transfer_leadership(NodeId to, Instant deadline) override {
+    return voter_->transfer_leadership(to, deadline);
+  }
   ReplicaStatus status() const override { return voter_->status(); }
 
  private:
@@ -59,6 +62,10 @@ Task<void> receive(std::shared_ptr<Voter> voter, rpc::Call call) {
 }
 
 }  // namespace
+
+Task<Result<void>> Replica::transfer_leadership(NodeId, Instant) {
+  co_return make_error(ErrorCode::Unsupported, "this replica cannot give its place to another");
+}
 
 Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOptions options,
                                                     rpc::Server& server, rpc::Client& client,

@@ -66,6 +66,10 @@ class Replica {
   // the call. By a majority round begun after the call, shared by all that wait; returns when this
   // replica has applied that far. TimedOut and Unavailable: ask again.
   virtual Task<Result<std::uint64_t>> read_barrier(Instant deadline) = 0;
+  // Leader only: hands the leadership to another voter, so that this one can be stopped without the
+  // group waiting for an election timeout. Unavailable: it did not come to it, and this one leads
+  // on.
+  virtual Task<Result<void>> transfer_leadership(NodeId to, Instant deadline);
   virtual ReplicaStatus status() const = 0;
 };
 

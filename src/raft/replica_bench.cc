@@ -74,8 +74,7 @@ void print(const char* what, std::size_t in_flight, Sample& sample, Duration ela
 Task<Result<void>> measure_disk(World& world, std::string directory, Duration duration) {
   PREDA_CO_CHECK(co_await world.files.create_directories(directory));
   const std::string path = directory + "/raw";
-  PREDA_CO_TRY(auto file,
-               co_await world.files.open(path, FileMode{.write = true, .create = true}));
+  PREDA_CO_TRY(auto file, co_await world.files.open(path, FileMode{.write = true, .create = true}));
   Sample sample;
   Clock& clock = world.loop.clock();
   const Instant begun = clock.now();
@@ -126,8 +125,8 @@ Task<Result<void>> measure_commits(World& world, std::string directory, std::siz
     options.self = id;
     options.directory =
         directory + "/" + std::to_string(voter_count) + "." + std::to_string(id.value());
-    PREDA_CO_TRY(node->replica, co_await open_replica(env, options, *node->server, *node->client,
-                                                      node->machine));
+    PREDA_CO_TRY(node->replica,
+                 co_await open_replica(env, options, *node->server, *node->client, node->machine));
     tasks.spawn(node->server->run());
     tasks.spawn(node->replica->run());
     nodes.push_back(std::move(node));

@@ -52,6 +52,7 @@ Voter::Voter(Environment env, VoterParts parts, rpc::Client& client, StateMachin
       save_queued_(env.clock),
       apply_wanted_(env.clock),
       applied_changed_(env.clock),
+      role_changed_(env.clock),
       proposal_queued_(env.clock),
       tasks_(env.executor, env.clock) {
   log_ = std::move(parts.log);
@@ -117,8 +118,8 @@ void Voter::resolve_all(ErrorCode unknown_code, const char* detail) {
   reads_.clear();
   for (auto& [peer, link] : links_) link->stop();
   for (const Inbound& inbound : inbound_) inbound.stream->reset();
-  for (Signal* signal :
-       {&stopping_, &save_queued_, &apply_wanted_, &applied_changed_, &proposal_queued_, &idle_})
+  for (Signal* signal : {&stopping_, &role_changed_, &save_queued_, &apply_wanted_,
+                         &applied_changed_, &proposal_queued_, &idle_})
     signal->notify_all();
 }
 
@@ -197,6 +198,26 @@ void Voter::note_role() {
                                                 {"term", now.term},
                                                 {"leader", now.leader.value_or(NodeId{}).value()}});
   noted_ = now;
+  role_changed_.notify_all();
+}
+
+// Whether it was the wish or an accident that made the other one leader is all the same.
+Task<Result<void>> Voter::transfer_leadership(NodeId to, Instant deadline) {
+  if (is_stopping_) co_return make_error(ErrorCode::Unavailable, "the replica is stopped");
+  if (core_.role() != ReplicaRole::leader) co_return make_error(ErrorCode::NotLeader);
+  if (!core_.transfer(to, env_.clock.now()))
+    co_return make_error(ErrorCode::InvalidArgument, "no other voter has this id");
+  ++calls_;
+  pump();
+  while (!is_stopping_ && core_.leader() != to && env_.clock.now() < deadline &&
+         (core_.is_transferring() || core_.role() != ReplicaRole::leader)) {
+    const Instant look_at = std::min(deadline, env_.clock.now() + options_.heartbeat_interval);
+    (void)co_await role_changed_.wait_until(look_at);
+  }
+  const bool is_done = core_.leader() == to;
+  if (--calls_ == 0) idle_.notify_all();
+  if (!is_done) co_return make_error(ErrorCode::Unavailable, "the other voter did not take over");
+  co_return Result<void>{};
 }
 
 Result<void> Voter::admit(std::size_t command_bytes) const {

@@ -48,6 +48,7 @@ class Voter final : public LinkOwner {
   Task<void> stop();
   Task<Result<std::string>> propose(std::string command, Instant deadline);
   Task<Result<std::uint64_t>> read_barrier(Instant deadline);
+  Task<Result<void>> transfer_leadership(NodeId to, Instant deadline);
   ReplicaStatus status() const;
   // Messages of one peer, until it or we end the stream. The caller keeps this alive until then.
   Task<void> receive(rpc::Call call);
@@ -140,6 +141,7 @@ class Voter final : public LinkOwner {
   Signal save_queued_;
   Signal apply_wanted_;
   Signal applied_changed_;
+  Signal role_changed_;
   Signal proposal_queued_;
   TaskGroup tasks_;
 };

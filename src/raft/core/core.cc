@@ -129,6 +129,7 @@ void Core::saved(std::uint64_t save_number, Instant now) {
 
 void Core::tick(Instant now) {
   if (role_ == Role::leader) {
+    if (transfer_to_.has_value() && now >= transfer_until_) transfer_to_.reset();
     check_quorum(now);
     if (role_ == Role::leader && now >= next_heartbeat_) send_heartbeats(now);
     return;
@@ -144,6 +145,7 @@ void Core::become_follower(std::uint64_t term, std::optional<NodeId> leader, Ins
     verified_index_ = 0;
   }
   if (role_ == Role::leader) refuse_reads();
+  transfer_to_.reset();
   if (role_ != Role::follower) reset_election_deadline(now);
   role_ = Role::follower;
   leader_ = leader;
@@ -165,10 +167,10 @@ void Core::begin_pre_vote(Instant now) {
     output_.messages.push_back(std::move(message));
   }
   votes_[options_.self] = true;
-  if (votes_.size() >= majority()) begin_vote(now);
+  if (votes_.size() >= majority()) begin_vote(now, false);
 }
 
-void Core::begin_vote(Instant now) {
+void Core::begin_vote(Instant now, bool is_wanted_by_leader) {
   role_ = Role::candidate;
   leader_.reset();
   votes_.clear();
@@ -178,6 +180,7 @@ void Core::begin_vote(Instant now) {
   for (const NodeId peer : options_.voters) {
     if (peer == options_.self) continue;
     Message message = message_to(peer, MessageKind::vote);
+    message.hint = is_wanted_by_leader ? 1 : 0;
     message.index = log_.last_index();
     message.index_term = log_.last_term();
     send_after_save(std::move(message));
@@ -231,15 +234,38 @@ void Core::receive(Message message, Instant now) {
     case MessageKind::append_answer: return receive_append_answer(message, now);
     case MessageKind::heartbeat: return receive_heartbeat(message, now);
     case MessageKind::heartbeat_answer: return receive_heartbeat_answer(message, now);
+    case MessageKind::timeout_now: return receive_timeout_now(message, now);
     default: return;
   }
+}
+
+bool Core::transfer(NodeId to, Instant now) {
+  if (role_ != Role::leader || !progress_.contains(to)) return false;
+  transfer_to_ = to;
+  transfer_until_ = now + options_.election_timeout;
+  send_appends(to, now);
+  send_timeout_now();
+  return true;
+}
+
+void Core::send_timeout_now() {
+  if (!transfer_to_.has_value() || progress_.at(*transfer_to_).match != log_.last_index()) return;
+  output_.messages.push_back(message_to(*transfer_to_, MessageKind::timeout_now));
+}
+
+// Without a pre-vote: the others still hear the leader, whose wish it is. An election like any
+// other all the same, so that it is safe whenever this comes.
+void Core::receive_timeout_now(const Message& message, Instant now) {
+  if (message.term == hard_state_.term && role_ == Role::follower && leader_ == message.from)
+    begin_vote(now, true);
 }
 
 void Core::receive_vote_request(const Message& message, Instant now) {
   const bool is_pre_vote = message.kind == MessageKind::pre_vote;
   // Whoever hears a leader does not help to depose it: a node that was cut off cannot disturb the
   // others (thesis, 4.2.3).
-  if (message.term > hard_state_.term && hears_a_leader(now)) return;
+  const bool is_wanted_by_leader = !is_pre_vote && message.hint == 1;
+  if (message.term > hard_state_.term && hears_a_leader(now) && !is_wanted_by_leader) return;
   Message answer = message_to(
       message.from, is_pre_vote ? MessageKind::pre_vote_answer : MessageKind::vote_answer);
   if (is_pre_vote) {
@@ -268,7 +294,7 @@ void Core::receive_vote_answer(const Message& message, Instant now) {
   votes_[message.from] = true;
   // One's own vote is among them only when it is durable, so the majority is of durable votes.
   if (votes_.size() < majority()) return;
-  if (is_pre_vote) return begin_vote(now);
+  if (is_pre_vote) return begin_vote(now, false);
   if (votes_.contains(options_.self)) become_leader(now);
 }
 

@@ -43,6 +43,7 @@ enum class MessageKind : std::uint8_t {
   append_answer,
   heartbeat,
   heartbeat_answer,
+  timeout_now,  // the leader wants this one, which has all of its log, to take its place
 };
 
 // One flat struct for all kinds; a member that a kind does not use is zero.
@@ -52,12 +53,13 @@ struct Message {
   NodeId to;
   std::uint64_t term = 0;   // the sender's; of pre_vote: the one it would begin
   std::uint64_t index = 0;  // vote: last entry · append: the entry before · append_answer: how far
-                            // the log agrees (rejected: what was asked)
+                            // the log agrees (rejected: what was asked) · heartbeat: the last one
+                            // that is known to be stored there
   std::uint64_t index_term = 0;  // the term of that entry
   std::uint64_t commit = 0;      // append, heartbeat
   std::uint64_t round = 0;       // heartbeat and its answer
   std::uint64_t hint = 0;        // rejected append: from where to try next · heartbeat: up to where
-                                 // all voters have stored the log
+                                 // all voters have stored the log · vote: 1 if the leader wants it
   bool is_rejected = false;      // answers
   std::uint64_t count = 0;  // append, going out: entries index+1 .. index+count are to be filled in
   std::vector<Entry> entries;  // append, coming in
@@ -112,6 +114,10 @@ class Core {
             Instant now);  // false when not the leader; else it comes out in reads or refused_reads
   void saved(std::uint64_t save_number,
              Instant now);  // everything of that output, and of those before, is durable
+  // Hands the leadership to a voter as soon as it has the whole log; takes no proposals meanwhile,
+  // and gives it up after an election timeout. False when not the leader, or when it is the target.
+  bool transfer(NodeId to, Instant now);
+  bool is_transferring() const { return transfer_to_.has_value(); }
   // Up to here every voter has stored the log, as far as is known; nobody will ask for it again.
   std::uint64_t stored_everywhere() const { return stored_everywhere_; }
   void trim_to(std::uint64_t index);  // the log begins after it now; index <= commit_index()
@@ -161,7 +167,9 @@ class Core {
   // core.cc: roles and elections
   void become_follower(std::uint64_t term, std::optional<NodeId> leader, Instant now);
   void begin_pre_vote(Instant now);
-  void begin_vote(Instant now);
+  void begin_vote(Instant now, bool is_wanted_by_leader);
+  void receive_timeout_now(const Message& message, Instant now);
+  void send_timeout_now();
   void become_leader(Instant now);
   void receive_vote_request(const Message& message, Instant now);
   void receive_vote_answer(const Message& message, Instant now);
@@ -200,6 +208,8 @@ class Core {
   std::uint64_t durable_index_;
   std::uint64_t durable_term_;  // of the hard state
   std::uint64_t stored_everywhere_ = 0;
+  std::optional<NodeId> transfer_to_;
+  Instant transfer_until_{};
   Role role_ = Role::follower;
   std::optional<NodeId> leader_;
   std::optional<Instant> leader_heard_;

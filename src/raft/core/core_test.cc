@@ -76,6 +76,54 @@ TEST(RaftCore, a_voter_that_was_away_does_not_disturb) {
   EXPECT_EQ(cluster.at(leader).core->term(), term);
 }
 
+TEST(RaftCore, a_voter_restarted_within_a_term_catches_up_though_nothing_is_proposed) {
+  Cluster cluster(3, 8);
+  cluster.settle();
+  const NodeId leader = cluster.leader().value();
+  const NodeId restarted = leader == NodeId{1} ? NodeId{2} : NodeId{1};
+  ASSERT_TRUE(cluster.propose(leader, "a"));
+  // It has stored and acknowledged the entry, and goes before it hears of the commit.
+  cluster.settle();
+  cluster.crash(restarted);
+  cluster.at(restarted).applied.clear();
+  cluster.start(restarted);
+  EXPECT_EQ(cluster.at(restarted).core->commit_index(), 0u);
+  cluster.settle();
+  EXPECT_EQ(cluster.leader(), leader);
+  EXPECT_EQ(cluster.at(restarted).applied.size(), cluster.committed().size());
+}
+
+TEST(RaftCore, a_leader_hands_over_without_a_timeout) {
+  Cluster cluster(3, 6);
+  cluster.settle();
+  const NodeId old = cluster.leader().value();
+  const NodeId next = old == NodeId{1} ? NodeId{2} : NodeId{1};
+  ASSERT_TRUE(cluster.propose(old, "a"));
+  ASSERT_TRUE(cluster.transfer(old, next));
+  EXPECT_FALSE(cluster.propose(old, "refused"));
+  cluster.settle(7);  // less than an election timeout
+  ASSERT_EQ(cluster.leader(), next);
+  ASSERT_TRUE(cluster.propose(next, "b"));
+  cluster.settle();
+  EXPECT_EQ(cluster.committed().back().command, "b");
+  EXPECT_FALSE(cluster.transfer(old, next));
+  EXPECT_FALSE(cluster.transfer(next, NodeId{9}));
+}
+
+TEST(RaftCore, a_leader_whose_successor_is_away_leads_on) {
+  Cluster cluster(3, 6);
+  cluster.settle();
+  const NodeId old = cluster.leader().value();
+  const NodeId next = old == NodeId{1} ? NodeId{2} : NodeId{1};
+  cluster.crash(next);
+  ASSERT_TRUE(cluster.propose(old, "a"));
+  ASSERT_TRUE(cluster.transfer(old, next));
+  EXPECT_FALSE(cluster.propose(old, "refused"));
+  cluster.settle(20);
+  EXPECT_EQ(cluster.leader(), old);
+  EXPECT_TRUE(cluster.propose(old, "b"));
+}
+
 TEST(RaftCore, a_vote_is_stored_before_it_is_told) {
   Cluster cluster(3, 5);
   CoreOptions options;
@@ -151,6 +199,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps, Coverage& cov
     } else if (choice < 92) {
       cluster.propose(some, std::to_string(++command));
     } else if (choice < 96) {
+      if (random() % 16 == 0) cluster.transfer(some, cluster.voters()[random() % voter_count]);
       cluster.read(some);
     } else if (choice < 98) {
       if (cluster.at(some).core == nullptr) {

@@ -116,6 +116,14 @@ TEST(RaftExplore, logs_that_went_apart_are_made_one) {
   expect_safe("logs that went apart", options);
 }
 
+TEST(RaftExplore, a_leader_that_hands_over_beside_another_candidate) {
+  ExploreOptions options;
+  options.has_leader = true;
+  options.budget = {.timeouts = 1, .term_max = 3, .transfers = 1};
+  options.has_instant_saves = true;
+  expect_safe("a transfer", options);
+}
+
 TEST(RaftExplore, two_voters) {
   ExploreOptions options;
   options.voter_count = 2;

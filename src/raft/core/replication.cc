@@ -13,7 +13,7 @@ std::optional<std::uint64_t> Core::propose(std::string command, Instant now) {
 }
 
 std::optional<std::uint64_t> Core::propose(std::vector<std::string> commands, Instant now) {
-  if (role_ != Role::leader) return std::nullopt;
+  if (role_ != Role::leader || transfer_to_.has_value()) return std::nullopt;
   const std::uint64_t first_index = log_.last_index() + 1;
   for (std::string& command : commands) {
     PREDA_ASSERT(!command.empty());
@@ -121,6 +121,7 @@ void Core::receive_append_answer(const Message& message, Instant now) {
     progress.in_flight.pop_front();
   advance_commit();
   send_appends(message.from, now);
+  if (transfer_to_ == message.from) send_timeout_now();
 }
 
 void Core::send_appends(NodeId to, Instant now) {
@@ -169,6 +170,8 @@ void Core::send_heartbeats(Instant now) {
   for (auto& [peer, progress] : progress_) {
     Message message = message_to(peer, MessageKind::heartbeat);
     message.commit = std::min(commit_index_, progress.match);
+    message.index = log_.term_at(progress.match).has_value() ? progress.match : 0;
+    message.index_term = log_.term_at(message.index).value_or(0);
     message.round = round_;
     message.hint = stored_everywhere_;
     output_.messages.push_back(std::move(message));
@@ -181,8 +184,10 @@ void Core::receive_heartbeat(const Message& message, Instant now) {
     become_follower(message.term, message.from, now);
     leader_heard_ = now;
     reset_election_deadline(now);
-    // The leader never names more than what it knows to be stored here; what is not verified in
-    // this term is not believed.
+    // A voter that was restarted within the term learns here again how far its log is the leader's;
+    // there may be nothing more to append. What is not verified in this term is not believed.
+    if (message.index > 0 && log_.term_at(message.index) == message.index_term)
+      verified_index_ = std::max(verified_index_, message.index);
     commit_to(std::min(message.commit, verified_index_));
     stored_everywhere_ =
         std::max(stored_everywhere_, std::min({message.hint, verified_index_, commit_index_}));
@@ -208,6 +213,7 @@ void Core::receive_heartbeat_answer(const Message& message, Instant now) {
   if (progress.is_probing) progress.has_probe_in_flight = false;
   if (!progress.in_flight.empty() && now - progress.last_progress > options_.election_timeout)
     unreachable(message.from);
+  if (transfer_to_ == message.from) send_timeout_now();  // it may have been lost
   release_reads();
   if (!reads_.empty() && reads_.front().round > round_) begin_read_round(now);
   send_appends(message.from, now);

@@ -144,6 +144,13 @@ class CoreCluster {
     return is_taken;
   }
 
+  bool transfer(NodeId id, NodeId to) {
+    auto& core = replicas_[id].core;
+    const bool is_begun = core != nullptr && core->transfer(to, now_);
+    if (is_begun) drain(id);
+    return is_begun;
+  }
+
   void read(NodeId id) {
     CoreReplica& replica = replicas_[id];
     if (replica.core == nullptr) return;

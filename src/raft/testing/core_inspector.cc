@@ -14,6 +14,7 @@ void CoreInspector::freeze(Core& core) {
   core.election_deadline_ = kNever;
   core.next_heartbeat_ = kNever;
   core.quorum_checked_ = kFrozen;
+  core.transfer_until_ = kNever;
   for (auto& [peer, progress] : core.progress_) {
     progress.last_answer = kFrozen;
     progress.last_progress = kFrozen;
@@ -54,6 +55,8 @@ void CoreInspector::describe(const Core& core, std::string& out) {
     for (const std::uint64_t last : progress.in_flight) add(last);
     add(progress.round);
   }
+  add_node(core.transfer_to_);
+  add(core.stored_everywhere_);
   add(core.verified_index_);
   add(core.round_);
   for (const auto& read : core.reads_) {

@@ -67,6 +67,7 @@ enum class Kind {
   propose,
   read,
   unreachable,
+  transfer,
   crash,
   restart,
 };
@@ -261,6 +262,9 @@ class Explorer {
       if (budget.quorum_losses > 0) actions.push_back({Kind::quorum_loss, i});
       if (budget.proposals > 0) actions.push_back({Kind::propose, i});
       if (budget.reads > 0) actions.push_back({Kind::read, i});
+      for (std::size_t peer = 0; peer < ids_.size() && budget.transfers > 0; ++peer) {
+        if (peer != i) actions.push_back({Kind::transfer, i, peer});
+      }
       if (budget.unreachables > 0) {
         for (std::size_t peer = 0; peer < ids_.size(); ++peer) {
           if (peer != i) actions.push_back({Kind::unreachable, i, peer});
@@ -323,6 +327,10 @@ class Explorer {
       case Kind::unreachable:
         --state.budget.unreachables;
         voter.core->unreachable(ids_[action.detail]);
+        break;
+      case Kind::transfer:
+        --state.budget.transfers;
+        (void)voter.core->transfer(ids_[action.detail], kFrozen);
         break;
       case Kind::crash: crash(state, voter, action.detail); break;
       case Kind::restart: begin(voter, which); break;
@@ -529,7 +537,7 @@ class Explorer {
     const Budget& budget = state.budget;
     for (const int left :
          {budget.timeouts, budget.proposals, budget.reads, budget.heartbeats, budget.crashes,
-          budget.doubles, budget.quorum_losses, budget.unreachables})
+          budget.doubles, budget.quorum_losses, budget.transfers, budget.unreachables})
       feed(hash, static_cast<std::uint64_t>(left));
     const Ghost& ghost = *state.ghost;
     for (const auto& [term, leader] : ghost.leaders) feed(hash, term * 16 + leader.value());
@@ -554,8 +562,9 @@ class Explorer {
 
   std::string describe(const State& state, const Action& action) const {
     static constexpr const char* kNames[] = {
-        "deliver", "deliver a copy of", "save",  "timeout", "heartbeat", "quorum loss", "propose",
-        "read",    "unreachable",       "crash", "restart"};
+        "deliver",     "deliver a copy of", "save",    "timeout",
+        "heartbeat",   "quorum loss",       "propose", "read",
+        "unreachable", "transfer",          "crash",   "restart"};
     std::string text = kNames[static_cast<std::size_t>(action.kind)];
     if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
       const Message& m = state.network[action.which]->message;

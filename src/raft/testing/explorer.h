@@ -27,6 +27,7 @@ struct Budget {
   int doubles = 0;
   int quorum_losses = 0;
   int unreachables = 0;
+  int transfers = 0;
 };
 
 // A way to be wrong on purpose: so that the exploration itself is tested.
