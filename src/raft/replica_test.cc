@@ -251,9 +251,9 @@ TEST(Replica, a_leader_hands_over_within_a_moment) {
   const NodeId old = cluster.await_leader();
   const NodeId next = other_than(old);
   ASSERT_TRUE(cluster.propose(old, "a"));
-  const Instant begun = cluster.world.clock.now();
+  const Instant by = cluster.world.clock.now() + 500ms;  // an election timeout is a second
   ASSERT_TRUE(transfer(cluster, old, next));
-  EXPECT_LT(cluster.world.clock.now() - begun, 500ms);  // an election timeout is a second
+  EXPECT_LT(cluster.world.clock.now(), by);
   EXPECT_EQ(cluster.await_leader(), next);
   ASSERT_TRUE(cluster.propose(next, "b"));
   EXPECT_EQ(transfer(cluster, old, next).error().code, ErrorCode::NotLeader);
@@ -268,7 +268,6 @@ TEST(Replica, a_leader_whose_successor_is_away_leads_on) {
   const NodeId leader = cluster.await_leader();
   const NodeId away = other_than(leader);
   cluster.crash(away);
-  ASSERT_TRUE(cluster.propose(leader, "a"));
   EXPECT_EQ(transfer(cluster, leader, away).error().code, ErrorCode::Unavailable);
   EXPECT_EQ(cluster.leader(), leader);
   EXPECT_TRUE(cluster.propose(leader, "b"));
@@ -483,9 +482,7 @@ class RandomRun {
     for (const NodeId id : cluster_.voters) {
       const ReplicaStatus status = cluster_.at(id).replica->status();
       text += "node " + std::to_string(id.value()) + " term " + std::to_string(status.term) +
-              " leader " + std::to_string(status.leader.value_or(NodeId{}).value()) + " commit " +
-              std::to_string(status.commit_index) + " applied " +
-              std::to_string(status.applied_index) + " " + status.failure + "\n";
+              " commit " + std::to_string(status.commit_index) + " " + status.failure + "\n";
     }
     return text;
   }
