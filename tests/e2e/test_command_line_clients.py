@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""awscli and rclone with nothing but what `demo env` prints: a tree of thousands of files, large files, sync there and back."""
+"""awscli and rclone with nothing but what `demo env` prints: a tree of thousands of files, large files, sync there and back,
+and the same reads with each node killed in turn."""
 import os
 import pathlib
 import random
@@ -59,6 +60,17 @@ class CommandLine(harness.ClusterTest):
         self.assertEqual(done.returncode, 0, f"{words}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout
 
+    def with_each_node_killed(self, read):
+        """read(node) through another node while one is down, and whole again before the next one goes."""
+        for number in (1, 2, 3):
+            harness.log("kill node", number)
+            self.cluster.kill(number)
+            try:
+                read(number % 3 + 1)
+            finally:
+                self.cluster.start(number)
+            self.cluster.wait_healthy()
+
     def aws(self, *words, program=None, **options):
         # Versions before 2.13 do not know AWS_ENDPOINT_URL.
         node = options.get("node", 1)
@@ -94,6 +106,12 @@ class Aws(CommandLine):
         self.aws("s3", "sync", "--only-show-errors", there, "s3://tree/a")
         self.aws("s3", "sync", "--only-show-errors", "s3://tree/a", back, node=2)
         self.assertEqual(harness.sha256_of_tree(back), made)
+
+        def read(node):
+            shutil.rmtree(back)
+            self.aws("s3", "sync", "--only-show-errors", "s3://tree/a", back, node=node)
+            self.assertEqual(harness.sha256_of_tree(back), made)
+        self.with_each_node_killed(read)
         # Nothing has changed, so nothing is sent.
         self.assertEqual(self.aws("s3", "sync", "--dryrun", there, "s3://tree/a", node=3).strip(), "")
         name = next(iter(made))
@@ -114,9 +132,13 @@ class Aws(CommandLine):
         pattern.write_to(path)
         self.aws("s3", "cp", "--only-show-errors", path, "s3://large/gib")
         path.unlink()
-        self.aws("s3", "cp", "--only-show-errors", "s3://large/gib", back, node=3)
-        self.assertEqual(harness.sha256_of_file(back), pattern.sha256())
-        back.unlink()
+
+        def read(node):
+            self.aws("s3", "cp", "--only-show-errors", "s3://large/gib", back, node=node)
+            self.assertEqual(harness.sha256_of_file(back), pattern.sha256())
+            back.unlink()
+        read(3)
+        self.with_each_node_killed(read)
         self.aws("s3", "rm", "--only-show-errors", "s3://large/gib")
 
 
@@ -144,9 +166,13 @@ class Rclone(CommandLine):
         self.rclone("mkdir", ":s3:sizes")
         self.rclone("copy", there, ":s3:sizes", "--s3-upload-cutoff", "64M", "--s3-chunk-size", "8M")
         shutil.rmtree(there)
-        self.rclone("copy", ":s3:sizes", back, node=2)
-        self.assertEqual(harness.sha256_of_tree(back), made)
-        shutil.rmtree(back)
+
+        def read(node):
+            self.rclone("copy", ":s3:sizes", back, node=node)
+            self.assertEqual(harness.sha256_of_tree(back), made)
+            shutil.rmtree(back)
+        read(2)
+        self.with_each_node_killed(read)
 
 
 del CommandLine  # not a test itself
