@@ -165,7 +165,8 @@ class Objects(harness.ClusterTest):
         self.assertEqual(response["Error"]["Code"], "NoSuchBucket")
         request_id = response["ResponseMetadata"]["HTTPHeaders"]["x-amz-request-id"]
         self.assertEqual(response["ResponseMetadata"]["RequestId"], request_id)
-        self.assertIn(request_id, self.cluster.log_file(1).read_text())
+        # The line is written after the answer was sent, so the client may be here before it.
+        harness.wait_for("the log tells the request id", lambda: request_id in self.cluster.log_file(1).read_text(), 60)
 
     def test_what_is_not_built_says_so(self):
         bucket = self.bucket()
