@@ -7,6 +7,7 @@
 #include <functional>
 #include <system_error>
 
+#include "cli/bench/command.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 
@@ -220,6 +221,7 @@ int run(int argc, const char* const* argv) {
   add_config(root, parsed);
   add_cert(root, parsed);
   add_drive_tools(root, parsed);
+  bench::add_command(root, &parsed.command);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {
     print_version();

@@ -38,9 +38,9 @@ Task<Result<S3Answer>> send(Environment env, HostPort at, http::RequestHead head
 std::string sign_v4(const SigningInput& input, const node::RootKey& key) {
   const std::string signed_headers = "host;x-amz-content-sha256;x-amz-date";
   const std::string canonical =
-      fmt::format("{}\n{}\n\nhost:{}\nx-amz-content-sha256:{}\nx-amz-date:{}\n\n{}\n{}",
-                  input.method, input.path, input.host, input.payload_sha256, input.amz_date,
-                  signed_headers, input.payload_sha256);
+      fmt::format("{}\n{}\n{}\nhost:{}\nx-amz-content-sha256:{}\nx-amz-date:{}\n\n{}\n{}",
+                  input.method, input.path, input.query, input.host, input.payload_sha256,
+                  input.amz_date, signed_headers, input.payload_sha256);
   const std::string day = input.amz_date.substr(0, 8);
   const std::string scope = fmt::format("{}/{}/s3/aws4_request", day, input.region);
   const std::string to_sign =

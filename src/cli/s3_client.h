@@ -28,8 +28,9 @@ struct SigningInput {
   std::string path;
   std::string host;
   std::string amz_date;
-  std::string payload_sha256;  // hex
+  std::string payload_sha256;  // hex, or UNSIGNED-PAYLOAD
   std::string region;
+  std::string query{};  // canonical: sorted, escaped, every name with its '='; empty without one
 };
 std::string sign_v4(const SigningInput& input, const node::RootKey& key);
 

@@ -139,6 +139,21 @@ class WithCluster(harness.ClusterTest):
     def test_a_round_trip_through_every_node(self):
         self.assertIn("all good", self.cluster.demo("check").stdout)
 
+    def test_the_benchmark_moves_the_right_bytes_in_every_mode(self):
+        sizes = {"list": "0", "multipart": "11MiB", "mixed": "4KiB:70,300KiB:30"}
+        for mode in ("put", "get", "mixed", "list", "stat", "delete", "multipart", "ranged", "hot-key"):
+            done = self.cluster.run("bench", mode, "--dir", self.cluster.dir, "--size", sizes.get(mode, "300KiB"), "--objects", 20,
+                                    "--concurrency", 4, "--duration", "1s", "--warm-up", "100ms", "--part-size", "5MiB",
+                                    "--payload", "signed" if mode == "put" else "unsigned", "--verify", "--output", "json")
+            answer = json.loads(done.stdout)
+            self.assertEqual(answer["errors"], {}, mode)
+            self.assertGreater(answer["operations"]["get" if mode in ("mixed", "hot-key") else mode]["requests"], 0, mode)
+        left = self.cluster.boto3().list_objects_v2(Bucket="predastore-bench")
+        self.assertEqual(left["KeyCount"], 0)
+        refused = self.cluster.run("bench", "get", "--dir", self.cluster.dir, "--size", "many", check=False)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("64KiB", refused.stderr)
+
     def test_a_foreign_datagram_on_the_cluster_port_is_no_event(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
             for payload in (b"", b"x", b"\xc0" + b"\0" * 1199, bytes(range(256)) * 4):
