@@ -87,8 +87,8 @@ int run(Words& words) {
   Runner runner(host.environment(), *options);
   Result<Results> results = run_until_done(host.loop, runner.run());
   if (!results) return fail(kExitUnreachable, results.error().detail);
-  fmt::print("{}", options->is_json ? results_json(*options, *results)
-                                    : results_text(*options, *results));
+  fmt::print(
+      "{}", options->is_json ? results_json(*options, *results) : results_text(*options, *results));
   return results->errors.empty() ? kExitOk : kExitFailed;
 }
 

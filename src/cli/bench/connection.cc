@@ -56,8 +56,9 @@ http::RequestHead Connection::sign(const Call& call) const {
   input.path = call.path;
   input.query = call.query;
   input.host = endpoint_.host_header;
-  input.amz_date = fmt::format("{:%Y%m%dT%H%M%S}Z", std::chrono::time_point_cast<std::chrono::seconds>(
-                                                        env_.clock.wall_now()));
+  input.amz_date =
+      fmt::format("{:%Y%m%dT%H%M%S}Z",
+                  std::chrono::time_point_cast<std::chrono::seconds>(env_.clock.wall_now()));
   input.region = options_.region;
   input.payload_sha256 = "UNSIGNED-PAYLOAD";
   if (options_.sign_payload) {
@@ -118,8 +119,8 @@ Task<Result<void>> Connection::read_body(const Call& call, Answer* answer) {
     if (piece.empty()) break;
     if (is_text && answer->text.size() + piece.size() <= kTextMaxBytes)
       answer->text += piece.text();
-    if (is_compared && !pattern_.matches(call.key, call.pattern_offset_bytes + answer->body_bytes,
-                                         piece.bytes()))
+    if (is_compared &&
+        !pattern_.matches(call.key, call.pattern_offset_bytes + answer->body_bytes, piece.bytes()))
       co_return make_error(ErrorCode::Corruption, "wrong bytes in " + call.key);
     answer->body_bytes += piece.size();
   }

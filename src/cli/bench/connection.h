@@ -30,19 +30,19 @@ struct Call {
   std::string query;  // canonical
   std::optional<std::string> range;
   std::string key;
-  std::uint64_t body_bytes = 0;         // of the pattern
+  std::uint64_t body_bytes = 0;  // of the pattern
   std::uint64_t pattern_offset_bytes = 0;
-  std::string text;          // a body of text instead (XML)
-  std::string content_md5;   // of the text; empty: none is sent
-  bool wants_text = false;   // the answer's body is text to be kept
+  std::string text;         // a body of text instead (XML)
+  std::string content_md5;  // of the text; empty: none is sent
+  bool wants_text = false;  // the answer's body is text to be kept
 };
 
 struct Answer {
   unsigned status = 0;
   std::string etag;
-  std::string text;           // when wanted, or the error
+  std::string text;              // when wanted, or the error
   std::uint64_t body_bytes = 0;  // of the answer
-  Duration first_byte{};      // from the call on
+  Duration first_byte{};         // from the call on
 };
 
 // One connection of a worker to one endpoint, made when it is needed and made anew after it broke.

@@ -7,9 +7,9 @@
 
 namespace predastore::cli::bench {
 
-// Counts of durations in buckets that are at most 1/64 wide of what they hold, from 1 microsecond to
-// some hours, in constant memory: what is told of it is right within 1.6 %. The buckets are those of
-// an HdrHistogram: linear within a power of two.
+// Counts of durations in buckets that are at most 1/64 wide of what they hold, from 1 microsecond
+// to some hours, in constant memory: what is told of it is right within 1.6 %. The buckets are
+// those of an HdrHistogram: linear within a power of two.
 class LatencyHistogram {
  public:
   void record(Duration latency);
@@ -22,8 +22,8 @@ class LatencyHistogram {
   Duration max() const { return max_; }
 
  private:
-  static constexpr std::uint32_t kSubBits = 6;                // 64 buckets a power of two
-  static constexpr std::uint32_t kPowers = 34 - kSubBits;     // up to 2^34 microseconds
+  static constexpr std::uint32_t kSubBits = 6;             // 64 buckets a power of two
+  static constexpr std::uint32_t kPowers = 34 - kSubBits;  // up to 2^34 microseconds
   static constexpr std::size_t kBuckets = (kPowers + 1) << kSubBits;
   static std::size_t bucket_of(std::uint64_t microseconds);
   static std::uint64_t upper_end(std::size_t bucket);

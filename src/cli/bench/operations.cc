@@ -111,8 +111,7 @@ Task<Result<Done>> Operations::remove_all(std::vector<std::string> keys) {
   call.path = "/" + options_.bucket;
   call.query = "delete=";
   call.text = "<Delete><Quiet>true</Quiet>";
-  for (const std::string& key : keys)
-    call.text += "<Object><Key>" + key + "</Key></Object>";
+  for (const std::string& key : keys) call.text += "<Object><Key>" + key + "</Key></Object>";
   call.text += "</Delete>";
   const std::string md5 = digest::md5(std::string_view{call.text});
   call.content_md5 = to_base64(as_bytes(md5));
@@ -154,8 +153,8 @@ Task<Result<Done>> Operations::put_multipart(std::string key, std::uint64_t size
     part.pattern_offset_bytes = at;
     part.body_bytes = std::min(options_.part_bytes, size_bytes - at);
     PREDA_CO_TRY(const Answer sent, co_await connection_.send(std::move(part)));
-    manifest += fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", parts,
-                            sent.etag);
+    manifest +=
+        fmt::format("<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>", parts, sent.etag);
   }
   Call complete;
   complete.method = "POST";

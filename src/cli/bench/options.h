@@ -53,9 +53,9 @@ struct Options {
   std::uint32_t concurrency = 8;
   Duration duration = 10s;
   Duration warm_up = 2s;
-  std::uint64_t objects = 0;         // made before, for modes that read; 0: by the mode
-  std::uint64_t requests_max = 0;    // 0: until the duration is over
-  double rate_per_s = 0;             // open loop; 0: closed loop
+  std::uint64_t objects = 0;       // made before, for modes that read; 0: by the mode
+  std::uint64_t requests_max = 0;  // 0: until the duration is over
+  double rate_per_s = 0;           // open loop; 0: closed loop
   std::uint64_t range_bytes = 64 << 10;
   std::uint64_t part_bytes = 16 << 20;
   bool sign_payload = false;  // SHA-256 of every body, instead of UNSIGNED-PAYLOAD

@@ -8,9 +8,9 @@
 
 namespace predastore::cli::bench {
 
-// The bytes of every object: one mebibyte that looks random, the same in every run, read round and round from a place that the
-// object's name gives. Costs no memory and no time to make, and tells a wrong object or a wrong
-// place from the right one.
+// The bytes of every object: one mebibyte that looks random, the same in every run, read round and
+// round from a place that the object's name gives. Costs no memory and no time to make, and tells a
+// wrong object or a wrong place from the right one.
 class Pattern {
  public:
   Pattern();

@@ -40,11 +40,11 @@ std::string loop_text(const Options& options) {
 }  // namespace
 
 std::string results_text(const Options& options, const Results& results) {
-  std::string text = fmt::format(
-      "{} · size {} · concurrency {} · {} · {:.1f} s measured · payload {}\n", name_of(options.mode),
-      options.sizes.text(), options.concurrency, loop_text(options),
-      static_cast<double>(results.measured.count()) / 1e9,
-      options.sign_payload ? "SHA-256" : "unsigned");
+  std::string text =
+      fmt::format("{} · size {} · concurrency {} · {} · {:.1f} s measured · payload {}\n",
+                  name_of(options.mode), options.sizes.text(), options.concurrency,
+                  loop_text(options), static_cast<double>(results.measured.count()) / 1e9,
+                  options.sign_payload ? "SHA-256" : "unsigned");
   for (const auto& [name, operation] : results.operations) {
     text += fmt::format("{:<10} {:.1f} MiB/s · {:.1f} requests/s", name,
                         per_second(results, operation.bytes) / (1 << 20),
@@ -56,7 +56,8 @@ std::string results_text(const Options& options, const Results& results) {
     text += latency_text("latency", operation.latency);
     text += latency_text("first byte", operation.first_byte);
   }
-  for (const auto& [error, count] : results.errors) text += fmt::format("  {} × {}\n", count, error);
+  for (const auto& [error, count] : results.errors)
+    text += fmt::format("  {} × {}\n", count, error);
   return text;
 }
 
@@ -65,27 +66,25 @@ std::string results_json(const Options& options, const Results& results) {
   for (const std::string& endpoint : options.endpoints) endpoints.emplace_back(endpoint);
   json::object operations;
   for (const auto& [name, operation] : results.operations) {
-    operations[name] = json::object{
-        {"requests", operation.requests},
-        {"requests_per_s", per_second(results, operation.requests)},
-        {"mib_per_s", per_second(results, operation.bytes) / (1 << 20)},
-        {"items_per_s", per_second(results, operation.items)},
-        {"errors", operation.errors},
-        {"latency_ms", latency_json(operation.latency)},
-        {"first_byte_ms", latency_json(operation.first_byte)}};
+    operations[name] = json::object{{"requests", operation.requests},
+                                    {"requests_per_s", per_second(results, operation.requests)},
+                                    {"mib_per_s", per_second(results, operation.bytes) / (1 << 20)},
+                                    {"items_per_s", per_second(results, operation.items)},
+                                    {"errors", operation.errors},
+                                    {"latency_ms", latency_json(operation.latency)},
+                                    {"first_byte_ms", latency_json(operation.first_byte)}};
   }
   json::object errors;
   for (const auto& [error, count] : results.errors) errors[error] = count;
-  const json::object answer{
-      {"mode", name_of(options.mode)},
-      {"endpoints", endpoints},
-      {"size", options.sizes.text()},
-      {"concurrency", options.concurrency},
-      {"rate_per_s", options.rate_per_s},
-      {"payload", options.sign_payload ? "sha256" : "unsigned"},
-      {"measured_s", static_cast<double>(results.measured.count()) / 1e9},
-      {"operations", operations},
-      {"errors", errors}};
+  const json::object answer{{"mode", name_of(options.mode)},
+                            {"endpoints", endpoints},
+                            {"size", options.sizes.text()},
+                            {"concurrency", options.concurrency},
+                            {"rate_per_s", options.rate_per_s},
+                            {"payload", options.sign_payload ? "sha256" : "unsigned"},
+                            {"measured_s", static_cast<double>(results.measured.count()) / 1e9},
+                            {"operations", operations},
+                            {"errors", errors}};
   return json::serialize(answer) + "\n";
 }
 

@@ -15,16 +15,11 @@ constexpr Duration kAfterError = 50ms;  // so that a server that is away is not 
 std::uint64_t default_objects(Mode mode) {
   switch (mode) {
     case Mode::put:
-    case Mode::multipart:
-      return 0;
-    case Mode::hot_key:
-      return 1;
-    case Mode::list:
-      return 10'000;
-    case Mode::remove:
-      return 5'000;
-    default:
-      return 256;
+    case Mode::multipart: return 0;
+    case Mode::hot_key: return 1;
+    case Mode::list: return 10'000;
+    case Mode::remove: return 5'000;
+    default: return 256;
   }
 }
 
@@ -47,20 +42,13 @@ std::string Runner::key_of(std::uint64_t number) const {
 
 const char* Runner::name_of(Kind kind) {
   switch (kind) {
-    case Kind::get:
-      return "get";
-    case Kind::put:
-      return "put";
-    case Kind::list:
-      return "list";
-    case Kind::stat:
-      return "stat";
-    case Kind::remove:
-      return "delete";
-    case Kind::multipart:
-      return "multipart";
-    case Kind::ranged:
-      return "ranged";
+    case Kind::get: return "get";
+    case Kind::put: return "put";
+    case Kind::list: return "list";
+    case Kind::stat: return "stat";
+    case Kind::remove: return "delete";
+    case Kind::multipart: return "multipart";
+    case Kind::ranged: return "ranged";
   }
   return "";
 }
@@ -90,34 +78,18 @@ Runner::Work Runner::mixed_work() {
 
 bool Runner::next_work(Work* work) {
   switch (options_.mode) {
-    case Mode::get:
-      *work = existing_object(Kind::get);
-      return true;
-    case Mode::put:
-      *work = new_object(Kind::put);
-      return true;
-    case Mode::mixed:
-      *work = mixed_work();
-      return true;
-    case Mode::list:
-      *work = Work{Kind::list, "", 0};
-      return true;
-    case Mode::stat:
-      *work = existing_object(Kind::stat);
-      return true;
+    case Mode::get: *work = existing_object(Kind::get); return true;
+    case Mode::put: *work = new_object(Kind::put); return true;
+    case Mode::mixed: *work = mixed_work(); return true;
+    case Mode::list: *work = Work{Kind::list, "", 0}; return true;
+    case Mode::stat: *work = existing_object(Kind::stat); return true;
     case Mode::remove:
       if (next_removed_ == prepared_) return false;
       *work = Work{Kind::remove, key_of(next_removed_++), 0};
       return true;
-    case Mode::multipart:
-      *work = new_object(Kind::multipart);
-      return true;
-    case Mode::ranged:
-      *work = existing_object(Kind::ranged);
-      return true;
-    case Mode::hot_key:
-      *work = Work{Kind::get, key_of(0), options_.sizes.draw(0)};
-      return true;
+    case Mode::multipart: *work = new_object(Kind::multipart); return true;
+    case Mode::ranged: *work = existing_object(Kind::ranged); return true;
+    case Mode::hot_key: *work = Work{Kind::get, key_of(0), options_.sizes.draw(0)}; return true;
   }
   return false;
 }
@@ -125,18 +97,12 @@ bool Runner::next_work(Work* work) {
 Task<Result<Done>> Runner::perform(Worker* worker, Work work) {
   Operations& operations = worker->operations;
   switch (work.kind) {
-    case Kind::get:
-      co_return co_await operations.get(work.key);
-    case Kind::put:
-      co_return co_await operations.put(work.key, work.size_bytes);
-    case Kind::list:
-      co_return co_await operations.list(&worker->place);
-    case Kind::stat:
-      co_return co_await operations.stat(work.key);
-    case Kind::remove:
-      co_return co_await operations.remove(work.key);
-    case Kind::multipart:
-      co_return co_await operations.put_multipart(work.key, work.size_bytes);
+    case Kind::get: co_return co_await operations.get(work.key);
+    case Kind::put: co_return co_await operations.put(work.key, work.size_bytes);
+    case Kind::list: co_return co_await operations.list(&worker->place);
+    case Kind::stat: co_return co_await operations.stat(work.key);
+    case Kind::remove: co_return co_await operations.remove(work.key);
+    case Kind::multipart: co_return co_await operations.put_multipart(work.key, work.size_bytes);
     case Kind::ranged: {
       const std::uint64_t size = std::min(options_.range_bytes, work.size_bytes);
       const std::uint64_t offset = env_.random.below(work.size_bytes - size + 1);
@@ -214,8 +180,8 @@ Task<Result<void>> Runner::prepare() {
     endpoints_.push_back(std::move(endpoint));
   }
   for (std::uint32_t i = 0; i < options_.concurrency; ++i)
-    workers_.push_back(std::make_unique<Worker>(env_, options_, pattern_,
-                                                endpoints_[i % endpoints_.size()]));
+    workers_.push_back(
+        std::make_unique<Worker>(env_, options_, pattern_, endpoints_[i % endpoints_.size()]));
   if (options_.is_prepared) co_return Result<void>{};
   PREDA_CO_TRY(const Done created, co_await workers_.front()->operations.create_bucket());
   static_cast<void>(created);
@@ -236,8 +202,7 @@ Task<void> Runner::clean_up() {
     const auto begin = keys.begin() + static_cast<std::ptrdiff_t>(at);
     const auto count = std::min(kRemovedAtOnce, keys.size() - at);
     std::vector<std::string> some(begin, begin + static_cast<std::ptrdiff_t>(count));
-    const Result<Done> removed =
-        co_await workers_.front()->operations.remove_all(std::move(some));
+    const Result<Done> removed = co_await workers_.front()->operations.remove_all(std::move(some));
     if (!removed) {
       fmt::print(stderr, "bench: objects are left: {}\n", removed.error().detail);
       co_return;

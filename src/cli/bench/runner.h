@@ -61,12 +61,12 @@ class Runner {
   Pattern pattern_;
   std::vector<Endpoint> endpoints_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::string run_name_;              // in the names of what this run makes
-  std::uint64_t prepared_ = 0;        // objects made before
+  std::string run_name_;        // in the names of what this run makes
+  std::uint64_t prepared_ = 0;  // objects made before
   std::uint64_t next_prepared_ = 0;
-  std::uint64_t next_new_ = 0;        // number of the next object that a PUT makes
+  std::uint64_t next_new_ = 0;  // number of the next object that a PUT makes
   std::uint64_t next_removed_ = 0;
-  std::vector<std::string> own_;      // made by this run and not yet removed
+  std::vector<std::string> own_;  // made by this run and not yet removed
   std::string prepare_error_;
   Instant window_begin_;
   Instant window_end_;
