@@ -3,32 +3,23 @@
 #include <boost/json.hpp>
 #include <string>
 
+#include "admin/respond.h"
+
 namespace predastore::admin {
 
 namespace {
 
 constexpr Duration kLookTimeout = 1500ms;
 
-Task<void> respond(http::Exchange& exchange, unsigned status, std::string type, std::string body) {
-  http::ResponseHead head;
-  head.status = status;
-  head.headers.add("Content-Type", std::move(type));
-  head.headers.add("Cache-Control", "no-store");
-  Buffer bytes = Buffer::take(std::move(body));
-  (void)co_await exchange.respond(std::move(head), std::move(bytes));
-}
-
-Task<void> refuse(http::Exchange& exchange, unsigned status, std::string message) {
-  boost::json::object body;
-  body["error"] = std::move(message);
-  co_await respond(exchange, status, "application/json", boost::json::serialize(body));
-}
-
 }  // namespace
 
 Task<void> AdminApi::handle(http::Exchange& exchange) {
   const std::string path{exchange.request().path()};
   const std::string& method = exchange.request().method;
+  if (KeyApi::is_for(path)) {
+    co_await keys_.handle(exchange);
+    co_return;
+  }
   const bool is_known = path == "/v1/status" || path == "/metrics" || path == "/health";
   if (!is_known) {
     co_await refuse(exchange, 404, "there is nothing at " + path);

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "admin/key_api.h"
 #include "admin/metrics.h"
 #include "admin/status.h"
 #include "env/environment.h"
@@ -10,13 +11,13 @@
 namespace predastore::admin {
 
 // The administration port: HTTP and JSON, described by openapi.yaml beside this file. Who may talk
-// to it is settled below, by TLS with certificates of the cluster on both sides; nothing here
-// changes anything yet. Used on one loop; outlives the server whose handler it is.
+// to it is settled below, by TLS with certificates of the cluster on both sides. Used on one loop;
+// outlives the server whose handler it is.
 class AdminApi {
  public:
   using Local = std::function<LocalNumbers()>;
-  AdminApi(Environment env, ClusterView& view, Local local)
-      : env_(env), view_(view), local_(std::move(local)) {}
+  AdminApi(Environment env, ClusterView& view, access::AccessKeys& keys, Local local)
+      : env_(env), view_(view), keys_(env, keys), local_(std::move(local)) {}
 
   Task<void> handle(http::Exchange& exchange);
 
@@ -28,6 +29,7 @@ class AdminApi {
 
   Environment env_;
   ClusterView& view_;
+  KeyApi keys_;
   Local local_;
 };
 

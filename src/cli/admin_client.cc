@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <charconv>
 #include <list>
 #include <memory>
 
+#include "cli/demo_layout.h"
 #include "env/run_task.h"
 #include "env/sync.h"
 #include "http/client.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr Duration kConnectTimeout = 1s;
 constexpr Duration kAnswerTimeout = 4s;
+constexpr Duration kChangeTimeout = 15s;  // longer than a node tries
 constexpr std::size_t kAnswerMaxBytes = 4 * 1024 * 1024;
 
 std::string state_of(const std::string& json) {
@@ -94,6 +97,61 @@ Task<StatusAnswer> ask_all(Environment env, http::ClientOptions options,
   co_return co_await questions.ask(std::move(nodes));
 }
 
+// What is known when a node did not answer: `is_open` when it may have done it all the same.
+struct Attempt {
+  Result<AdminAnswer> answer;
+  bool is_open = false;
+};
+
+Task<Attempt> try_node(Environment env, http::ClientOptions options, std::string address,
+                       http::RequestHead head, std::string body) {
+  const auto at = parse_host_port(address);
+  if (!at) co_return Attempt{at.error()};
+  auto client = co_await http::Client::connect(env, at->host, at->port, std::move(options));
+  if (!client) co_return Attempt{std::move(client).error()};
+  Buffer bytes = Buffer::take(std::move(body));
+  const bool is_read = head.method == "GET";
+  auto response = co_await (*client)->fetch(std::move(head), std::move(bytes), kAnswerMaxBytes);
+  if (!response) co_return Attempt{std::move(response).error(), !is_read};
+  AdminAnswer answer{response->head.status, std::string{response->body.text()}};
+  if (answer.status == 503) co_return Attempt{make_error(ErrorCode::Unavailable, answer.error())};
+  co_return Attempt{std::move(answer)};
+}
+
+Task<Result<AdminAnswer>> try_nodes(Environment env, http::ClientOptions options,
+                                    std::vector<node::NodeEntry> nodes, http::RequestHead head,
+                                    std::string body) {
+  std::string problems;
+  for (const node::NodeEntry& node : nodes) {
+    http::ClientOptions own_options = options;
+    http::RequestHead own_head = head;
+    Attempt attempt = co_await try_node(env, std::move(own_options), node.admin_address,
+                                        std::move(own_head), body);
+    if (attempt.answer) co_return std::move(attempt.answer);
+    const std::string problem = fmt::format("{} ({}): {}", node.name, node.admin_address,
+                                            attempt.answer.error().to_string());
+    if (attempt.is_open)
+      co_return make_error(
+          ErrorCode::Internal,
+          problem + "; whether it was done is not known, look before you repeat it");
+    problems += (problems.empty() ? "" : "\n  ") + problem;
+  }
+  co_return make_error(ErrorCode::Unavailable, "no node took the request:\n  " + problems);
+}
+
+Result<http::ClientOptions> member_options(const node::Config& config) {
+  http::ClientOptions options;
+  options.connect_timeout = kConnectTimeout;
+  options.idle_timeout = kAnswerTimeout;
+  http::TlsClientOptions tls;
+  PREDA_TRY(tls.ca_pem, node::load_text(config.ca_file));
+  PREDA_TRY(tls.identity.cert_pem, node::load_text(config.certificate_file));
+  PREDA_TRY(tls.identity.key_pem, node::load_text(config.key_file));
+  tls.verify_name = false;  // only members have a certificate of this authority
+  options.tls = std::move(tls);
+  return options;
+}
+
 Task<Result<unsigned>> fetch_root(Environment env, HostPort at) {
   http::ClientOptions options;
   options.connect_timeout = kConnectTimeout;
@@ -127,16 +185,45 @@ Result<HostPort> parse_host_port(const std::string& address) {
 }
 
 Result<StatusAnswer> ask_status(ProductionHost& host, const node::Config& config) {
-  http::ClientOptions options;
-  options.connect_timeout = kConnectTimeout;
-  options.idle_timeout = kAnswerTimeout;
-  http::TlsClientOptions tls;
-  PREDA_TRY(tls.ca_pem, node::load_text(config.ca_file));
-  PREDA_TRY(tls.identity.cert_pem, node::load_text(config.certificate_file));
-  PREDA_TRY(tls.identity.key_pem, node::load_text(config.key_file));
-  tls.verify_name = false;  // only members have a certificate of this authority
-  options.tls = std::move(tls);
+  PREDA_TRY(http::ClientOptions options, member_options(config));
   return run_until_done(host.loop, ask_all(host.environment(), std::move(options), config.nodes));
+}
+
+std::string AdminAnswer::error() const {
+  boost::system::error_code failure;
+  const boost::json::value parsed = boost::json::parse(body, failure);
+  if (!failure && parsed.is_object()) {
+    const auto* text = parsed.as_object().if_contains("error");
+    if (text != nullptr && text->is_string()) return std::string{text->as_string()};
+  }
+  return fmt::format("it answered {}", status);
+}
+
+Result<AdminAnswer> call_admin(ProductionHost& host, const node::Config& config, std::string method,
+                               std::string target, std::string body) {
+  PREDA_TRY(http::ClientOptions options, member_options(config));
+  options.idle_timeout = kChangeTimeout;
+  std::vector<node::NodeEntry> nodes = config.nodes;
+  std::ranges::stable_partition(
+      nodes, [&](const node::NodeEntry& entry) { return entry.id == config.node_id; });
+  http::RequestHead head;
+  head.method = std::move(method);
+  head.target = std::move(target);
+  if (!body.empty()) head.headers.add("Content-Type", "application/json");
+  return run_until_done(host.loop, try_nodes(host.environment(), std::move(options),
+                                             std::move(nodes), std::move(head), std::move(body)));
+}
+
+Result<node::Config> config_of_cluster(const std::string& config_file,
+                                       const std::string& directory) {
+  if (config_file.empty()) {
+    PREDA_TRY(DemoLayout layout, load_demo(directory));
+    return std::move(layout.nodes.front());
+  }
+  PREDA_TRY(const std::string text, node::load_text(config_file));
+  node::ConfigCheck check = node::check_config(text, config_file);
+  if (!check.config) return make_error(ErrorCode::InvalidArgument, check.report(config_file));
+  return std::move(*check.config);
 }
 
 bool answers_http(ProductionHost& host, const std::string& address) {

@@ -28,6 +28,25 @@ struct StatusAnswer {
 // `host`. Errors: the certificate or its key cannot be read.
 Result<StatusAnswer> ask_status(ProductionHost& host, const node::Config& config);
 
+// What a node answered to a request to its administration.
+struct AdminAnswer {
+  unsigned status = 0;
+  std::string body;
+  std::string error() const;  // what an answer above 399 says
+};
+
+// One request to the administration of the cluster: of the node of `config` first, then of the
+// others, until one takes it. Runs the loop of `host`. Errors: Unavailable (no node took it:
+// nothing has happened), Internal (the answer was lost, and with it whether it was done), others
+// when the certificate or its key cannot be read.
+Result<AdminAnswer> call_admin(ProductionHost& host, const node::Config& config, std::string method,
+                               std::string target, std::string body);
+
+// The configuration of some node of the cluster that the user means: that of the file, or (without
+// one) of the demo in `directory`. NotFound, InvalidArgument.
+Result<node::Config> config_of_cluster(const std::string& config_file,
+                                       const std::string& directory);
+
 // Whether something that speaks HTTP answers there, with a status below 500.
 bool answers_http(ProductionHost& host, const std::string& address);
 

@@ -26,6 +26,7 @@ struct Parsed {
   std::string config_file;
   StatusOptions status;
   std::string output = "table";
+  KeyCommand key;
   CertOptions cert;
   FsckCommand fsck;
   std::string shard_file;
@@ -137,6 +138,48 @@ void add_status(CLI::App& root, Parsed& parsed) {
   });
 }
 
+CLI::App* add_key_command(CLI::App& keys, Parsed& parsed, const std::string& action,
+                          const std::string& help) {
+  CLI::App* app = keys.add_subcommand(action, help);
+  if (action != "create" && action != "ls")
+    app->add_option("ID", parsed.key.id, "The access key id")->required();
+  app->add_option("--output", parsed.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app->add_option("--config", parsed.config_file, "A node's TOML file (instead of --dir)");
+  add_directory(*app, parsed.directory);
+  choose(*app, parsed, [&parsed, action] {
+    parsed.key.action = action;
+    parsed.key.config_file = parsed.config_file;
+    parsed.key.directory = parsed.directory;
+    parsed.key.is_json = parsed.output == "json";
+    return key(parsed.key);
+  });
+  return app;
+}
+
+void add_key(CLI::App& root, Parsed& parsed) {
+  CLI::App* keys = root.add_subcommand("key", "The access keys of S3");
+  keys->require_subcommand(1);
+  CLI::App* create =
+      add_key_command(*keys, parsed, "create", "Make a key; its secret is shown once");
+  create->add_option("--description", parsed.key.description, "What it is for");
+  add_key_command(*keys, parsed, "ls", "List the keys, without secrets");
+  add_key_command(*keys, parsed, "enable", "Let a key be used again");
+  add_key_command(*keys, parsed, "disable", "Refuse a key, and keep it");
+  add_key_command(*keys, parsed, "rotate", "Give a key a new secret, which is shown once");
+  add_key_command(*keys, parsed, "rm", "Remove a key for good");
+  keys->footer(
+      "All gateways go by a change within 5 seconds, and without a restart. To change the key of "
+      "a\n"
+      "program that runs: create a second one, give it that, and disable the first.\n\n"
+      "EXAMPLES\n"
+      "    predastore key create --description backup\n"
+      "    predastore key ls --output json --config /etc/predastore/predastore.toml\n"
+      "    predastore key disable PSEXAMPLEEXAMPLE1234\n"
+      "    predastore key rotate PSEXAMPLEEXAMPLE1234");
+}
+
 void add_config(CLI::App& root, Parsed& parsed) {
   CLI::App* config = root.add_subcommand("config", "Configuration files");
   config->require_subcommand(1);
@@ -218,6 +261,7 @@ int run(int argc, const char* const* argv) {
   add_server(root, parsed);
   add_demo(root, parsed);
   add_status(root, parsed);
+  add_key(root, parsed);
   add_config(root, parsed);
   add_cert(root, parsed);
   add_drive_tools(root, parsed);

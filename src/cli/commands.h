@@ -41,6 +41,16 @@ int status(const StatusOptions& options);
 // The answer of the administration for people.
 std::string status_text(const std::string& json);
 
+struct KeyCommand {
+  std::string action;       // create, ls, enable, disable, rotate, rm
+  std::string id;           // but for create and ls
+  std::string description;  // of create
+  std::string config_file;  // one of the two
+  std::string directory;
+  bool is_json = false;
+};
+int key(const KeyCommand& command);
+
 struct CertOptions {
   std::string directory = ".";
   std::string cluster_id;  // hex; empty: a new one

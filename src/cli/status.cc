@@ -6,7 +6,6 @@
 
 #include "cli/admin_client.h"
 #include "cli/commands.h"
-#include "cli/demo_layout.h"
 #include "cli/exit_codes.h"
 #include "env/host.h"
 
@@ -63,18 +62,6 @@ std::string node_line(const json::object& node) {
 int exit_code_of(const std::string& state) {
   if (state == "healthy") return kExitOk;
   return state == "degraded" ? kExitDegraded : kExitUnavailable;
-}
-
-Result<node::Config> some_config(const StatusOptions& options) {
-  if (options.config_file.empty()) {
-    PREDA_TRY(DemoLayout layout, load_demo(options.directory));
-    return std::move(layout.nodes.front());
-  }
-  PREDA_TRY(const std::string text, node::load_text(options.config_file));
-  node::ConfigCheck check = node::check_config(text, options.config_file);
-  if (!check.config)
-    return make_error(ErrorCode::InvalidArgument, check.report(options.config_file));
-  return std::move(*check.config);
 }
 
 // What scripts get when no node answers: the same keys, nothing claimed.
@@ -137,7 +124,7 @@ std::string status_text(const std::string& text) {
 }
 
 int status(const StatusOptions& options) {
-  const auto config = some_config(options);
+  const auto config = config_of_cluster(options.config_file, options.directory);
   if (!config) {
     const bool is_absent = config.error().code == ErrorCode::NotFound;
     return fail(is_absent ? kExitNotFound : kExitConfig, config.error().detail);

@@ -110,6 +110,7 @@ std::string session_answer(std::uint64_t id, std::uint64_t number) {
 std::string ring(RingEpoch epoch) { return "r" + Encoder{}.be(epoch.value()).str(); }
 std::string node(NodeId id) { return "n" + be64(id.value()); }
 std::string setting(std::string_view name) { return "s" + std::string{name}; }
+std::string deleted_bucket(Incarnation incarnation) { return "d" + be64(incarnation.value()); }
 
 }  // namespace keys
 }  // namespace predastore::meta

@@ -68,6 +68,7 @@ std::string session_answer(std::uint64_t id, std::uint64_t number);
 std::string ring(RingEpoch epoch);
 std::string node(NodeId id);
 std::string setting(std::string_view name);
+std::string deleted_bucket(Incarnation incarnation);  // while there are uploads of it
 
 }  // namespace keys
 }  // namespace predastore::meta

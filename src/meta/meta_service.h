@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "env/clock.h"
@@ -66,6 +67,33 @@ struct CompleteUpload {
   std::vector<CompletePart> parts;  // ascending; checked in apply against what is stored
   ObjectChecksum checksum;  // of the whole, as computed by the caller from the parts; may be none
   Precondition precondition;
+};
+
+// What a rename asks of the source, or of the object that has the new name. Entity tags without
+// quotes, or "*".
+struct RenameCondition {
+  std::vector<std::string> if_match;
+  std::vector<std::string> if_none_match;
+  std::optional<std::int64_t> modified_since_s;
+  std::optional<std::int64_t> unmodified_since_s;
+};
+struct RenameObject {
+  std::string bucket;
+  std::string source;
+  std::string key;
+  RenameCondition source_condition;
+  RenameCondition condition;
+  std::string client_token;  // not empty: the same rename under it is done once
+};
+
+struct SettingChange {
+  std::string name;
+  std::optional<std::string> expected;  // what it is now; none: it is not there
+  std::optional<std::string> value;     // none: it is taken away
+};
+struct SettingPage {
+  std::vector<std::pair<std::string, std::string>> settings;  // name and value, in order of names
+  bool is_truncated = false;
 };
 
 struct ListQuery {
@@ -165,7 +193,7 @@ class MetaService {
   virtual Task<Result<BucketRecord>> create_bucket(BucketRecord bucket,
                                                    Instant deadline) = 0;  // AlreadyExists
   virtual Task<Result<void>> delete_bucket(
-      std::string bucket, Instant deadline) = 0;  // Conflict: not empty (objects or uploads)
+      std::string bucket, Instant deadline) = 0;  // Conflict: it has objects. Uploads are aborted.
   virtual Task<Result<BucketRecord>> get_bucket(std::string bucket, Instant deadline) = 0;
   virtual Task<Result<std::vector<BucketRecord>>> list_buckets(Instant deadline) = 0;
   virtual Task<Result<WriteContext>> write_context(std::string bucket, Instant deadline) = 0;
@@ -183,6 +211,12 @@ class MetaService {
   // takes them away. Nothing else of the object changes.
   virtual Task<Result<void>> set_tagging(std::string bucket, std::string key, std::string tagging,
                                          Instant deadline) = 0;
+  // The object gets another name, and nothing else of it changes; what had that name is replaced.
+  // NotFound "key": there is no source. Conflict: a condition, which the detail names.
+  // InvalidArgument "client token": it stood for another rename.
+  virtual Task<Result<void>> rename_object(RenameObject /*command*/, Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "rename_object");
+  }
   virtual Task<Result<ListPage>> list_objects(ListQuery query, Instant deadline) = 0;
 
   virtual Task<Result<UploadRecord>> create_upload(
@@ -228,6 +262,15 @@ class MetaService {
   virtual Task<Result<void>> put_setting(std::string name, std::string value, Instant deadline) = 0;
   virtual Task<Result<std::optional<std::string>>> get_setting(std::string name,
                                                                Instant deadline) = 0;
+  // Conflict when it is not what is expected.
+  virtual Task<Result<void>> change_setting(SettingChange /*change*/, Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "change_setting");
+  }
+  virtual Task<Result<SettingPage>> list_settings(std::string /*prefix*/, std::string /*after*/,
+                                                  std::uint32_t /*max_entries*/,
+                                                  Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "list_settings");
+  }
 };
 
 }  // namespace predastore::meta

@@ -33,6 +33,7 @@ class Reader {
       case pb::Query::kClusterState: return cluster_state();
       case pb::Query::kRing: return ring(query.ring());
       case pb::Query::kSetting: return setting(query.setting());
+      case pb::Query::kListSettings: return setting_page(query.list_settings());
       case pb::Query::BODY_NOT_SET: break;
     }
     return make_error(ErrorCode::Unsupported, "a query that this node does not know");
@@ -276,6 +277,25 @@ class Reader {
     pb::QueryAnswer answer;
     answer.mutable_setting()->set_is_set(value.has_value());
     if (value) answer.mutable_setting()->set_value(*value);
+    return answer;
+  }
+  Answer setting_page(const pb::ListSettings& query) {
+    pb::QueryAnswer answer;
+    pb::SettingPage* page = answer.mutable_setting_page();
+    const int count_max = static_cast<int>(std::min(query.max_entries(), kPageEntriesMax));
+    const std::string prefix = keys::setting(query.prefix());
+    const std::string after = keys::setting(query.after()) + '\0';
+    Cursor cursor{state_.view(), kTopology};
+    for (cursor.seek(query.after().empty() ? prefix : std::max(prefix, after));
+         cursor.valid_within(prefix); cursor.next()) {
+      if (page->settings_size() == count_max) {
+        page->set_is_truncated(true);
+        break;
+      }
+      pb::Pair* setting = page->add_settings();
+      setting->set_key(std::string{cursor.key().substr(1)});
+      setting->set_value(std::string{cursor.value()});
+    }
     return answer;
   }
 

@@ -264,6 +264,26 @@ pb::Precondition to_message(const Precondition& precondition) {
   message.set_if_none_match_any(precondition.if_none_match_any);
   return message;
 }
+pb::RenameCondition to_message(const RenameCondition& condition) {
+  pb::RenameCondition message;
+  for (const std::string& etag : condition.if_match) message.add_if_match(etag);
+  for (const std::string& etag : condition.if_none_match) message.add_if_none_match(etag);
+  message.set_has_modified_since(condition.modified_since_s.has_value());
+  message.set_modified_since_s(condition.modified_since_s.value_or(0));
+  message.set_has_unmodified_since(condition.unmodified_since_s.has_value());
+  message.set_unmodified_since_s(condition.unmodified_since_s.value_or(0));
+  return message;
+}
+pb::RenameObject to_message(const RenameObject& rename) {
+  pb::RenameObject message;
+  message.set_bucket(rename.bucket);
+  message.set_source(rename.source);
+  message.set_key(rename.key);
+  *message.mutable_source_condition() = to_message(rename.source_condition);
+  *message.mutable_condition() = to_message(rename.condition);
+  message.set_client_token(rename.client_token);
+  return message;
+}
 Precondition from_message(const pb::Precondition& message) {
   Precondition precondition;
   if (message.has_if_match()) precondition.if_match = message.if_match();

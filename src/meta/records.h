@@ -22,6 +22,8 @@ pb::Layout to_message(const ChunkLayout& layout);
 pb::Ring to_message(const RingRecord& record);
 pb::Node to_message(const NodeRecord& record);
 pb::Precondition to_message(const Precondition& precondition);
+pb::RenameCondition to_message(const RenameCondition& condition);
+pb::RenameObject to_message(const RenameObject& rename);
 
 Result<ObjectId> object_id_from(std::string_view bytes);
 Result<ObjectChecksum> from_message(const pb::Checksum& message);

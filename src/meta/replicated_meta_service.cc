@@ -269,6 +269,23 @@ class Service final : public ReplicatedMetaService {
     if (answer.setting().is_set()) value = answer.setting().value();
     co_return value;
   }
+  Task<Result<void>> change_setting(SettingChange change, Instant deadline) override {
+    pb::Command command;
+    pb::ChangeSetting* message = command.mutable_change_setting();
+    message->set_name(change.name);
+    message->set_has_expected(change.expected.has_value());
+    if (change.expected) message->set_expected(*change.expected);
+    message->set_has_value(change.value.has_value());
+    if (change.value) message->set_value(*change.value);
+    co_return co_await execute(std::move(command), deadline);
+  }
+  Task<Result<SettingPage>> list_settings(std::string prefix, std::string after,
+                                          std::uint32_t max_entries, Instant deadline) override;
+  Task<Result<void>> rename_object(RenameObject rename, Instant deadline) override {
+    pb::Command command;
+    *command.mutable_rename_object() = to_message(rename);
+    co_return co_await execute(std::move(command), deadline);
+  }
 
  private:
   struct CachedContext {
@@ -386,6 +403,20 @@ Task<Result<ListPage>> Service::list_objects(ListQuery list, Instant deadline) {
   page.common_prefixes = strings_of(found.common_prefixes());
   page.is_truncated = found.is_truncated();
   page.next_start_after = found.next_start_after();
+  co_return page;
+}
+
+Task<Result<SettingPage>> Service::list_settings(std::string prefix, std::string after,
+                                                 std::uint32_t max_entries, Instant deadline) {
+  pb::Query query;
+  query.mutable_list_settings()->set_prefix(prefix);
+  query.mutable_list_settings()->set_after(after);
+  query.mutable_list_settings()->set_max_entries(max_entries);
+  PREDA_CO_TRY(const pb::QueryAnswer answer, co_await queries_.query(std::move(query), deadline));
+  SettingPage page;
+  for (const pb::Pair& setting : answer.setting_page().settings())
+    page.settings.emplace_back(setting.key(), setting.value());
+  page.is_truncated = answer.setting_page().is_truncated();
   co_return page;
 }
 

@@ -49,6 +49,28 @@ class MetaUploads : public MetaTest {
   }
 };
 
+TEST_F(MetaUploads, a_bucket_goes_with_its_uploads_and_their_space_comes_back) {
+  const UploadRecord first = create("k");
+  const UploadRecord second = create("l");
+  send(first, 1, 2000);
+  send(first, 2, 700);
+  send(second, 1, 1500);
+  ASSERT_TRUE(run(service().delete_bucket("b", soon())).has_value());
+  EXPECT_EQ(code_of(run(service().get_upload("b", "k", first.upload_id, soon()))),
+            ErrorCode::NotFound);
+  make_bucket("b");  // another one: nothing of the old shows
+  ListUploadsQuery query;
+  query.bucket = "b";
+  EXPECT_TRUE(run(service().list_uploads(query, soon()))->uploads.empty());
+  EXPECT_EQ(code_of(complete(first, {})), ErrorCode::NotFound);
+  std::size_t chunks = 0;
+  for (const GarbageItem& item : garbage()) chunks += item.layouts.size();
+  EXPECT_EQ(chunks, 0U);  // they were released by the tick just now
+  for (const GarbageItem& item : garbage()) chunks += item.layouts.size();
+  EXPECT_EQ(chunks, 5U);
+  EXPECT_TRUE(run(service().layouts_after({}, 10, soon()))->empty());
+}
+
 TEST_F(MetaUploads, complete_makes_the_object_of_the_parts_without_moving_them) {
   const UploadRecord upload = create("k");
   const ObjectPart second = send(upload, 2, 1500);

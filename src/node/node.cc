@@ -111,22 +111,14 @@ Task<void> Node::stop() {
 }
 
 // The first key of a new cluster comes from a file that every node has; whichever node is first
-// puts it into the metadata. One that is there stays as it is: it may have been disabled since.
+// puts it into the metadata. It is done once: the key may have been disabled or removed since.
 Task<void> Node::store_root_key() {
   if (!options_.root_key) co_return;
   while (!is_stopping_) {
     const Instant deadline = env_.clock.now() + kAttemptTimeout;
-    std::string id = options_.root_key->id;
-    const auto known = co_await parts_->keys->secret_of(std::move(id), deadline);
-    if (known && known->has_value()) co_return;
-    if (known) {
-      access::AccessKey key = *options_.root_key;
-      const Result<void> stored = co_await parts_->keys->put(std::move(key), deadline);
-      if (stored) {
-        telemetry::log_info("store first access key", {{"id", options_.root_key->id}});
-        co_return;
-      }
-    }
+    access::AccessKey key = *options_.root_key;
+    const Result<void> stored = co_await parts_->keys->create_first(std::move(key), deadline);
+    if (stored) co_return;
     (void)co_await parts_->stopping.wait_until(env_.clock.now() + kRetryAfter);
   }
 }

@@ -106,6 +106,8 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kGarbageDone: return garbage_done(command.garbage_done());
     case pb::Command::kPutSetting: return put_setting(command.put_setting());
     case pb::Command::kSetTagging: return set_tagging(command.set_tagging());
+    case pb::Command::kChangeSetting: return change_setting(command.change_setting());
+    case pb::Command::kRenameObject: return rename_object(command.rename_object());
     case pb::Command::BODY_NOT_SET: break;
   }
   is_unknown_ = true;

@@ -37,12 +37,15 @@ class Applier {
   void expire_completed_uploads();
   Refusable create_bucket(const pb::CreateBucket& command);
   Refusable delete_bucket(const pb::DeleteBucket& command);
+  void abort_uploads_of_deleted_buckets();
   Refusable put_setting(const pb::PutSetting& command);
+  Refusable change_setting(const pb::ChangeSetting& command);
 
   // state/apply_objects.cc
   Refusable put_object(const pb::PutObject& command);
   Refusable delete_objects(const pb::DeleteObjects& command);
   Refusable set_tagging(const pb::SetTagging& command);
+  Refusable rename_object(const pb::RenameObject& command);
   // Replaces what the key names (checked by the precondition), releasing its ids to garbage.
   Refusable store_object(const std::string& key, ObjectRecord record,
                          const Precondition& precondition);
@@ -54,6 +57,7 @@ class Applier {
   Refusable repeat_completed(const pb::CompleteUpload& command, const BucketRecord& bucket);
   Result<ObjectRecord> assemble(const pb::CompleteUpload& command, const UploadRecord& upload);
   Refusable abort_upload(const pb::AbortUpload& command);
+  std::size_t erase_upload(const UploadRecord& upload);  // how many parts it had
 
   // state/apply_chunks.cc
   Refusable report_damage(const pb::ReportDamage& command);
@@ -87,6 +91,7 @@ inline constexpr const char* kNoBucket = "bucket";
 inline constexpr const char* kNoKey = "key";
 inline constexpr const char* kNoUpload = "upload";
 inline constexpr const char* kNoPart = "part";
+inline constexpr const char* kClientToken = "client token";
 inline constexpr const char* kPartOrder = "part order";
 inline constexpr const char* kPartTooSmall = "part too small";
 

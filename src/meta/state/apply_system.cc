@@ -1,3 +1,4 @@
+#include "base/codec.h"
 #include "meta/state/applier.h"
 #include "model/limits.h"
 
@@ -7,6 +8,7 @@ namespace {
 constexpr std::size_t kSettingNameMaxBytes = 1024;
 constexpr std::size_t kSettingValueMaxBytes = 64 * 1024;
 constexpr std::size_t kExpiredPerTick = 1000;
+constexpr std::size_t kAbortedPerTick = 4096;  // uploads and their parts
 
 Result<void> check_limits(const pb::Limits& limits) {
   if (limits.write_epochs() == 0 || limits.session_epochs() == 0 || limits.sessions_max() == 0)
@@ -59,6 +61,7 @@ Applier::Refusable Applier::tick(const pb::Tick& command) {
   system_.set_write_epoch(system_.write_epoch() + 1);
   expire_sessions();
   expire_completed_uploads();
+  abort_uploads_of_deleted_buckets();
   return pb::Answer{};
 }
 
@@ -127,10 +130,34 @@ Applier::Refusable Applier::delete_bucket(const pb::DeleteBucket& command) {
   PREDA_TRY(const BucketRecord bucket, find_bucket(command.bucket()));
   if (state_.has_objects(bucket.incarnation))
     return make_error(ErrorCode::Conflict, "the bucket holds objects");
+  // As AWS has it, uploads under way do not keep a bucket. There may be many: ticks abort them.
   if (state_.has_uploads(bucket.incarnation))
-    return make_error(ErrorCode::Conflict, "the bucket holds uploads");
+    state_.view().put(kTopology, keys::deleted_bucket(bucket.incarnation), {});
   state_.erase_bucket(bucket.name);
   return pb::Answer{};
+}
+
+void Applier::abort_uploads_of_deleted_buckets() {
+  StateView& view = state_.view();
+  std::vector<Incarnation> deleted;
+  {
+    Cursor cursor{view, kTopology};
+    for (cursor.seek("d"); cursor.valid_within("d") && deleted.size() < kAbortedPerTick;
+         cursor.next()) {
+      Decoder key{as_bytes(cursor.key().substr(1))};
+      deleted.emplace_back(key.be<std::uint64_t>());
+    }
+  }
+  std::size_t aborted = 0;
+  for (const Incarnation incarnation : deleted) {
+    while (aborted < kAbortedPerTick) {
+      const auto upload = state_.first_upload(incarnation);
+      if (!upload) break;
+      aborted += 1 + erase_upload(*upload);
+    }
+    if (aborted >= kAbortedPerTick || view.failure()) return;
+    view.erase(kTopology, keys::deleted_bucket(incarnation));
+  }
 }
 
 Applier::Refusable Applier::put_setting(const pb::PutSetting& command) {
@@ -138,6 +165,21 @@ Applier::Refusable Applier::put_setting(const pb::PutSetting& command) {
       command.value().size() > kSettingValueMaxBytes)
     return make_error(ErrorCode::InvalidArgument, "name or value of a setting");
   state_.view().put(kTopology, keys::setting(command.name()), command.value());
+  return pb::Answer{};
+}
+
+Applier::Refusable Applier::change_setting(const pb::ChangeSetting& command) {
+  if (command.name().empty() || command.name().size() > kSettingNameMaxBytes ||
+      command.value().size() > kSettingValueMaxBytes)
+    return make_error(ErrorCode::InvalidArgument, "name or value of a setting");
+  const auto current = state_.view().get(kTopology, keys::setting(command.name()));
+  const bool is_expected =
+      command.has_expected() ? current && *current == command.expected() : !current.has_value();
+  if (!is_expected) return make_error(ErrorCode::Conflict, "the setting is not what was expected");
+  if (command.has_value())
+    state_.view().put(kTopology, keys::setting(command.name()), command.value());
+  else
+    state_.view().erase(kTopology, keys::setting(command.name()));
   return pb::Answer{};
 }
 

@@ -140,13 +140,18 @@ Applier::Refusable Applier::abort_upload(const pb::AbortUpload& command) {
   PREDA_TRY(const BucketRecord bucket, find_bucket(command.bucket()));
   const auto upload = state_.find_upload(bucket.incarnation, command.key(), command.upload_id());
   if (!upload) return make_error(ErrorCode::NotFound, kNoUpload);
+  erase_upload(*upload);
+  return pb::Answer{};
+}
+
+std::size_t Applier::erase_upload(const UploadRecord& upload) {
   std::vector<ObjectPart> parts;
   for (PartRecord& part :
-       state_.parts_after(bucket.incarnation, upload->upload_id, 0, kPartNumberMax))
+       state_.parts_after(upload.incarnation, upload.upload_id, 0, kPartNumberMax))
     parts.push_back(std::move(part.part));
-  state_.erase_upload(*upload);
+  state_.erase_upload(upload);
   release(parts);
-  return pb::Answer{};
+  return parts.size();
 }
 
 }  // namespace predastore::meta

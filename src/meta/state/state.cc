@@ -88,6 +88,15 @@ std::optional<UploadRecord> State::find_upload(Incarnation incarnation, const st
   if (!message) return std::nullopt;
   return view_.kept(from_message(*message));
 }
+std::optional<UploadRecord> State::first_upload(Incarnation incarnation) {
+  const std::string prefix = keys::object_prefix(incarnation, {});
+  Cursor cursor{view_, kUploads};
+  cursor.seek(prefix);
+  if (!cursor.valid_within(prefix)) return std::nullopt;
+  const auto message = view_.kept(decode_record<pb::Upload>(cursor.value()));
+  if (!message) return std::nullopt;
+  return view_.kept(from_message(*message));
+}
 void State::put_upload(const UploadRecord& record) {
   view_.put(kUploads, keys::upload(record.incarnation, record.key, record.upload_id),
             encode_record(to_message(record)));

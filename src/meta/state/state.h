@@ -38,6 +38,7 @@ class State {
 
   std::optional<UploadRecord> find_upload(Incarnation incarnation, const std::string& key,
                                           const std::string& upload_id);
+  std::optional<UploadRecord> first_upload(Incarnation incarnation);
   void put_upload(const UploadRecord& record);
   void erase_upload(const UploadRecord& record);  // and its parts
   std::optional<PartRecord> find_part(Incarnation incarnation, const std::string& upload_id,
