@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kEntryHeadBytes = 8 + 4;
+constexpr std::uint32_t kConfigurationFlag = 1u << 31;  // of an entry's command length
 constexpr std::uint64_t kIndexMax = std::uint64_t{1} << 62;
 
 Error nonsense(const char* what) {
@@ -26,7 +27,11 @@ std::string encode_message(const Message& message) {
   out.le(message.index).le(message.index_term).le(message.commit);
   out.le(message.round).le(message.hint);
   out.le(static_cast<std::uint32_t>(message.entries.size()));
-  for (const Entry& entry : message.entries) out.le(entry.term).string(entry.command);
+  for (const Entry& entry : message.entries) {
+    const auto length = static_cast<std::uint32_t>(entry.command.size());
+    out.le(entry.term).le(length | (entry.is_configuration ? kConfigurationFlag : 0));
+    out.raw(as_bytes(entry.command));
+  }
   return std::move(out).take();
 }
 
@@ -38,8 +43,8 @@ Result<Message> decode_message(ByteSpan bytes) {
   const auto kind = decoder.le<std::uint8_t>();
   const auto is_rejected = decoder.le<std::uint8_t>();
   Message message;
-  message.from = NodeId{decoder.le<std::uint64_t>()};
-  message.to = NodeId{decoder.le<std::uint64_t>()};
+  message.from = VoterId{decoder.le<std::uint64_t>()};
+  message.to = VoterId{decoder.le<std::uint64_t>()};
   message.term = decoder.le<std::uint64_t>();
   message.index = decoder.le<std::uint64_t>();
   message.index_term = decoder.le<std::uint64_t>();
@@ -49,7 +54,7 @@ Result<Message> decode_message(ByteSpan bytes) {
   const auto count = decoder.le<std::uint32_t>();
   if (!decoder.ok()) return nonsense("a broken head");
   if (kind < static_cast<std::uint8_t>(MessageKind::pre_vote) ||
-      kind > static_cast<std::uint8_t>(MessageKind::timeout_now))
+      kind > static_cast<std::uint8_t>(MessageKind::snapshot))
     return nonsense("an unknown kind");
   message.kind = static_cast<MessageKind>(kind);
   message.is_rejected = is_rejected == 1;
@@ -64,7 +69,11 @@ Result<Message> decode_message(ByteSpan bytes) {
     Entry entry;
     entry.index = message.index + 1 + i;
     entry.term = decoder.le<std::uint64_t>();
-    entry.command = decoder.string();
+    const auto length = decoder.le<std::uint32_t>();
+    entry.is_configuration = (length & kConfigurationFlag) != 0;
+    entry.command = as_text(decoder.raw(length & ~kConfigurationFlag));
+    if (entry.is_configuration && !decode_configuration(as_bytes(entry.command)))
+      return nonsense("a configuration of nobody");
     if (entry.term < term || entry.term > message.term) return nonsense("a term out of order");
     term = entry.term;
     message.entries.push_back(std::move(entry));

@@ -399,7 +399,7 @@ TEST(Replica, nobody_speaks_for_another_and_strangers_are_not_heard) {
   const std::uint64_t term = cluster.at(leader).replica->status().term;
   Message message;
   message.kind = MessageKind::heartbeat_answer;  // a higher term makes a leader step down
-  message.to = leader;
+  message.to = VoterId{leader.value()};
   message.term = term + 1000;
   const Environment env = cluster.world.env(cluster.no_files);
   const auto stranger_end = cluster.network->endpoint(NodeId{9});
@@ -409,14 +409,14 @@ TEST(Replica, nobody_speaks_for_another_and_strangers_are_not_heard) {
     (void)cluster.world.run(send_raw(env, client, leader, std::move(bytes), lane));
     return cluster.at(leader).replica->status().term;
   };
-  message.from = NodeId{9};
+  message.from = VoterId{9};
   EXPECT_EQ(send(stranger, encode_message(message), net::Lane::raft), term);
-  message.from = other_than(leader);
+  message.from = VoterId{other_than(leader).value()};
   EXPECT_EQ(send(stranger, encode_message(message), net::Lane::raft), term);
-  message.from = other_than(leader, 1);
+  message.from = VoterId{other_than(leader, 1).value()};
   EXPECT_EQ(send(voter, encode_message(message), net::Lane::raft), term);
   EXPECT_EQ(send(voter, "nonsense", net::Lane::raft), term);
-  message.from = other_than(leader);
+  message.from = VoterId{other_than(leader).value()};
   EXPECT_EQ(send(voter, encode_message(message), net::Lane::data), term);
   EXPECT_EQ(cluster.leader(), leader);
   EXPECT_GE(send(voter, encode_message(message), net::Lane::raft), term + 1000);  // the real one

@@ -12,10 +12,13 @@ namespace {
 
 constexpr std::size_t kPendingBytesMax = 64u << 20;
 
+// Until replicas have ids of their own.
+VoterId id_of(NodeId node) { return VoterId{node.value()}; }
+NodeId node_of(VoterId id) { return NodeId{id.value()}; }
+
 CoreOptions core_options(const ReplicaOptions& options, Random& random) {
   CoreOptions core;
-  core.self = options.self;
-  core.voters = options.voters;
+  core.self = id_of(options.self);
   core.election_timeout = options.election_timeout;
   core.heartbeat_interval = options.heartbeat_interval;
   core.seed = random.next_u64();
@@ -24,7 +27,12 @@ CoreOptions core_options(const ReplicaOptions& options, Random& random) {
 }
 
 StoredState stored_state(const VoterParts& parts, std::uint64_t applied_index) {
-  return {parts.vote->state(), parts.log->terms(), applied_index};
+  std::vector<Member> members;
+  for (const NodeId node : parts.options.voters) members.push_back({id_of(node), node, true});
+  return {parts.vote->state(),
+          parts.log->terms(),
+          applied_index,
+          {{0, configuration_of(std::move(members))}}};
 }
 
 std::string_view name_of(ReplicaRole role) {
@@ -131,7 +139,7 @@ ReplicaStatus Voter::status() const {
   if (failure_.has_value()) status.failure = failure_->to_string();
   if (is_stopping_) return status;
   status.role = core_.role();
-  status.leader = core_.leader();
+  if (core_.leader().has_value()) status.leader = node_of(*core_.leader());
   return status;
 }
 
@@ -140,7 +148,7 @@ void Voter::pump() {
   if (is_pumping_ || is_stopping_) return;
   is_pumping_ = true;
   do {
-    for (const NodeId peer : std::exchange(lost_, {})) core_.unreachable(peer);
+    for (const NodeId peer : std::exchange(lost_, {})) core_.unreachable(id_of(peer));
     handle(core_.take_output());
   } while (core_.has_output() || !lost_.empty());
   is_pumping_ = false;
@@ -161,7 +169,7 @@ void Voter::handle(Output output) {
     save_queued_.notify_all();
   }
   for (Message& message : output.messages) {
-    const auto link = links_.find(message.to);
+    const auto link = links_.find(node_of(message.to));
     if (link != links_.end()) link->second->send(std::move(message));
   }
   if (output.apply_index > apply_target_) {
@@ -205,16 +213,16 @@ void Voter::note_role() {
 Task<Result<void>> Voter::transfer_leadership(NodeId to, Instant deadline) {
   if (is_stopping_) co_return make_error(ErrorCode::Unavailable, "the replica is stopped");
   if (core_.role() != ReplicaRole::leader) co_return make_error(ErrorCode::NotLeader);
-  if (!core_.transfer(to, env_.clock.now()))
+  if (!core_.transfer(id_of(to), env_.clock.now()))
     co_return make_error(ErrorCode::InvalidArgument, "no other voter has this id");
   ++calls_;
   pump();
-  while (!is_stopping_ && core_.leader() != to && env_.clock.now() < deadline &&
+  while (!is_stopping_ && core_.leader() != id_of(to) && env_.clock.now() < deadline &&
          (core_.is_transferring() || core_.role() != ReplicaRole::leader)) {
     const Instant look_at = std::min(deadline, env_.clock.now() + options_.heartbeat_interval);
     (void)co_await role_changed_.wait_until(look_at);
   }
-  const bool is_done = core_.leader() == to;
+  const bool is_done = core_.leader() == id_of(to);
   if (--calls_ == 0) idle_.notify_all();
   if (!is_done) co_return make_error(ErrorCode::Unavailable, "the other voter did not take over");
   co_return Result<void>{};

@@ -132,7 +132,7 @@ Task<Result<void>> Voter::apply_some() {
   std::vector<CommittedEntry> commands;
   std::vector<CommittedEntry> names;  // without the commands
   for (Entry& entry : entries) {
-    if (entry.command.empty()) continue;
+    if (entry.command.empty() || entry.is_configuration) continue;
     names.push_back({entry.index, entry.term, {}});
     commands.push_back({entry.index, entry.term, std::move(entry.command)});
   }
@@ -194,7 +194,8 @@ Task<void> Voter::receive(rpc::Call call) {
       break;
     }
     // Nobody speaks for another.
-    if (message->from == peer && message->to == options_.self) accept(std::move(*message));
+    if (message->from == VoterId{peer.value()} && message->to == VoterId{options_.self.value()})
+      accept(std::move(*message));
   }
   std::erase_if(inbound_, [&](const Inbound& inbound) { return inbound.stream == stream; });
   if (--calls_ == 0) idle_.notify_all();

@@ -23,20 +23,43 @@ Core::Core(CoreOptions options, StoredState stored, Instant now)
       random_state_(options_.seed ^ options_.self.value()),
       hard_state_(stored.hard_state),
       log_(std::move(stored.log)),
-      commit_index_(stored.applied_index),
+      configurations_(stored.configurations.begin(), stored.configurations.end()),
+      commit_index_(std::max(stored.applied_index, log_.base_index())),
       durable_index_(log_.last_index()),
       durable_term_(hard_state_.term),
       next_heartbeat_(now),
       quorum_checked_(now) {
-  PREDA_ASSERT(is_voter(options_.self));
+  if (configurations_.empty()) configurations_.push_back({});
+  PREDA_ASSERT(configurations_.back().index <= log_.last_index());
   PREDA_ASSERT(commit_index_ <= log_.last_index());
   PREDA_ASSERT(log_.last_term() <= hard_state_.term);
   reset_election_deadline(now);
-  if (options_.voters.size() == 1) election_deadline_ = now;  // there is nobody to wait for
+  // There is nobody to wait for.
+  if (configuration().voter_count() == 1 && is_voter(options_.self)) election_deadline_ = now;
 }
 
-bool Core::is_voter(NodeId node) const {
-  return std::ranges::find(options_.voters, node) != options_.voters.end();
+// Whoever is on its way out stands until that is committed: the others may not have heard of it,
+// and with fewer entries they could not win without it (thesis, 4.2.2).
+bool Core::may_stand() const {
+  if (!may_lead_) return false;
+  for (auto at = configurations_.rbegin(); at != configurations_.rend(); ++at) {
+    if (at->configuration.is_voter(options_.self)) return true;
+    if (at->index <= commit_index_) return false;
+  }
+  return false;
+}
+
+std::size_t Core::granted_votes() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(votes_, [this](const auto& vote) { return is_voter(vote.first); }));
+}
+
+std::vector<VoterId> Core::other_voters() const {
+  std::vector<VoterId> others;
+  for (const Member& member : configuration().members) {
+    if (member.is_voter && member.id != options_.self) others.push_back(member.id);
+  }
+  return others;
 }
 
 void Core::reset_election_deadline(Instant now) {
@@ -50,7 +73,7 @@ bool Core::hears_a_leader(Instant now) const {
          (leader_heard_.has_value() && now - *leader_heard_ < options_.election_timeout);
 }
 
-Message Core::message_to(NodeId to, MessageKind kind) const {
+Message Core::message_to(VoterId to, MessageKind kind) const {
   Message message;
   message.kind = kind;
   message.from = options_.self;
@@ -79,7 +102,7 @@ void Core::send_after_save(Message message) {
 }
 
 void Core::stage_save() {
-  if (!is_hard_state_changed_ && output_.entries.empty()) {
+  if (!is_hard_state_changed_ && output_.entries.empty() && !output_.reset.has_value()) {
     PREDA_ASSERT(after_save_.empty());
     return;
   }
@@ -92,7 +115,8 @@ void Core::stage_save() {
 
 bool Core::has_output() const {
   return is_hard_state_changed_ || !output_.entries.empty() || !output_.messages.empty() ||
-         !output_.reads.empty() || !output_.refused_reads.empty();
+         !output_.reads.empty() || !output_.refused_reads.empty() || output_.reset.has_value() ||
+         output_.needed_snapshot.has_value();
 }
 
 Output Core::take_output() {
@@ -114,8 +138,8 @@ void Core::saved(std::uint64_t save_number, Instant now) {
     }
   }
   if (role_ == Role::leader) {
-    advance_commit();
-    for (auto& [peer, progress] : progress_) send_appends(peer, now);
+    advance_commit(now);
+    send_appends_to_all(now);
   } else if (role_ == Role::follower) {
     answer_append();
   } else {
@@ -134,10 +158,13 @@ void Core::tick(Instant now) {
     if (role_ == Role::leader && now >= next_heartbeat_) send_heartbeats(now);
     return;
   }
-  if (now >= election_deadline_) begin_pre_vote(now);
+  if (now < election_deadline_) return;
+  if (may_stand()) return begin_pre_vote(now);
+  leader_.reset();  // it was not heard for as long
+  reset_election_deadline(now);
 }
 
-void Core::become_follower(std::uint64_t term, std::optional<NodeId> leader, Instant now) {
+void Core::become_follower(std::uint64_t term, std::optional<VoterId> leader, Instant now) {
   if (term > hard_state_.term) {
     set_hard_state({term, std::nullopt});
     verified_index_ = 0;
@@ -158,8 +185,7 @@ void Core::begin_pre_vote(Instant now) {
   leader_.reset();
   votes_.clear();
   reset_election_deadline(now);
-  for (const NodeId peer : options_.voters) {
-    if (peer == options_.self) continue;
+  for (const VoterId peer : other_voters()) {
     Message message = message_to(peer, MessageKind::pre_vote);
     message.term = hard_state_.term + 1;
     message.index = log_.last_index();
@@ -167,7 +193,7 @@ void Core::begin_pre_vote(Instant now) {
     output_.messages.push_back(std::move(message));
   }
   votes_[options_.self] = true;
-  if (votes_.size() >= majority()) begin_vote(now, false);
+  if (granted_votes() >= majority()) begin_vote(now, false);
 }
 
 void Core::begin_vote(Instant now, bool is_wanted_by_leader) {
@@ -177,8 +203,7 @@ void Core::begin_vote(Instant now, bool is_wanted_by_leader) {
   reset_election_deadline(now);
   set_hard_state({hard_state_.term + 1, options_.self});
   verified_index_ = 0;
-  for (const NodeId peer : options_.voters) {
-    if (peer == options_.self) continue;
+  for (const VoterId peer : other_voters()) {
     Message message = message_to(peer, MessageKind::vote);
     message.hint = is_wanted_by_leader ? 1 : 0;
     message.index = log_.last_index();
@@ -193,21 +218,14 @@ void Core::become_leader(Instant now) {
   leader_ = options_.self;
   votes_.clear();
   progress_.clear();
-  for (const NodeId peer : options_.voters) {
-    if (peer == options_.self) continue;
-    Progress progress;
-    progress.next = log_.last_index() + 1;
-    progress.last_answer = now;
-    progress.last_progress = now;
-    progress_.emplace(peer, progress);
-  }
+  add_missing_progress(now);
   quorum_checked_ = now;
   // Entries of earlier terms are committed only together with one of this term (thesis,
   // figure 3.7).
   append_own({});
   term_start_index_ = log_.last_index();
   send_heartbeats(now);
-  for (auto& [peer, progress] : progress_) send_appends(peer, now);
+  send_appends_to_all(now);
 }
 
 bool Core::is_up_to_date(const Message& message) const {
@@ -216,8 +234,9 @@ bool Core::is_up_to_date(const Message& message) const {
 }
 
 void Core::receive(Message message, Instant now) {
-  if (message.to != options_.self || message.from == options_.self || !is_voter(message.from))
-    return;
+  // Not only from those whom it knows as members: its own configuration may be an old one, and then
+  // it would refuse its vote to whom the others elect, and its ear to whom they follow.
+  if (message.to != options_.self || message.from == options_.self) return;
   const bool is_request =
       message.kind == MessageKind::pre_vote || message.kind == MessageKind::vote;
   if (is_request) return receive_vote_request(message, now);
@@ -235,12 +254,13 @@ void Core::receive(Message message, Instant now) {
     case MessageKind::heartbeat: return receive_heartbeat(message, now);
     case MessageKind::heartbeat_answer: return receive_heartbeat_answer(message, now);
     case MessageKind::timeout_now: return receive_timeout_now(message, now);
+    case MessageKind::snapshot: return receive_snapshot(message, now);
     default: return;
   }
 }
 
-bool Core::transfer(NodeId to, Instant now) {
-  if (role_ != Role::leader || !progress_.contains(to)) return false;
+bool Core::transfer(VoterId to, Instant now) {
+  if (role_ != Role::leader || !progress_.contains(to) || !is_voter(to)) return false;
   transfer_to_ = to;
   transfer_until_ = now + options_.election_timeout;
   send_appends(to, now);
@@ -249,14 +269,16 @@ bool Core::transfer(NodeId to, Instant now) {
 }
 
 void Core::send_timeout_now() {
-  if (!transfer_to_.has_value() || progress_.at(*transfer_to_).match != log_.last_index()) return;
+  const auto found = progress_.find(transfer_to_.value_or(options_.self));
+  if (found == progress_.end() || found->second.match != log_.last_index()) return;
   output_.messages.push_back(message_to(*transfer_to_, MessageKind::timeout_now));
 }
 
 // Without a pre-vote: the others still hear the leader, whose wish it is. An election like any
 // other all the same, so that it is safe whenever this comes.
 void Core::receive_timeout_now(const Message& message, Instant now) {
-  if (message.term == hard_state_.term && role_ == Role::follower && leader_ == message.from)
+  if (message.term == hard_state_.term && role_ == Role::follower && leader_ == message.from &&
+      may_stand())
     begin_vote(now, true);
 }
 
@@ -293,7 +315,7 @@ void Core::receive_vote_answer(const Message& message, Instant now) {
   if (message.is_rejected || message.term != wanted) return;
   votes_[message.from] = true;
   // One's own vote is among them only when it is durable, so the majority is of durable votes.
-  if (votes_.size() < majority()) return;
+  if (granted_votes() < majority()) return;
   if (is_pre_vote) return begin_vote(now, false);
   if (votes_.contains(options_.self)) become_leader(now);
 }

@@ -9,7 +9,7 @@
 
 #include "base/result.h"
 #include "env/clock.h"
-#include "model/ids.h"
+#include "raft/core/configuration.h"
 #include "raft/core/term_log.h"
 #include "raft/replica.h"
 
@@ -25,12 +25,13 @@ struct Entry {
   std::uint64_t index = 0;
   std::uint64_t term = 0;
   std::string command;  // empty: the entry with which a leader begins its term; never applied
+  bool is_configuration = false;  // the command is encode_configuration(); never applied either
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
 struct HardState {
   std::uint64_t term = 0;
-  std::optional<NodeId> vote;
+  std::optional<VoterId> vote;
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
@@ -44,17 +45,19 @@ enum class MessageKind : std::uint8_t {
   heartbeat,
   heartbeat_answer,
   timeout_now,  // the leader wants this one, which has all of its log, to take its place
+  snapshot,     // what this one lacks is not in the leader's log any more
 };
 
 // One flat struct for all kinds; a member that a kind does not use is zero.
 struct Message {
   MessageKind kind = MessageKind::heartbeat;
-  NodeId from;
-  NodeId to;
+  VoterId from;
+  VoterId to;
   std::uint64_t term = 0;   // the sender's; of pre_vote: the one it would begin
   std::uint64_t index = 0;  // vote: last entry · append: the entry before · append_answer: how far
                             // the log agrees (rejected: what was asked) · heartbeat: the last one
-                            // that is known to be stored there
+                            // that is known to be stored there · snapshot: the last one that is
+                            // gone
   std::uint64_t index_term = 0;  // the term of that entry
   std::uint64_t commit = 0;      // append, heartbeat
   std::uint64_t round = 0;       // heartbeat and its answer
@@ -66,8 +69,7 @@ struct Message {
 };
 
 struct CoreOptions {
-  NodeId self;
-  std::vector<NodeId> voters;
+  VoterId self;
   Duration election_timeout = 1000ms;
   Duration heartbeat_interval = 100ms;
   std::uint64_t seed = 0;                 // of the election time-outs
@@ -80,6 +82,24 @@ struct StoredState {
   HardState hard_state;
   TermLog log;
   std::uint64_t applied_index = 0;  // known to be committed
+  // All that are in the log, and the one before it, in their order. None: it does not know yet who
+  // belongs to its group, and will be told by a leader.
+  std::vector<StoredConfiguration> configurations;
+};
+
+// The state at an entry, from a replica that has applied it: in place of the log up to there.
+struct Snapshot {
+  std::uint64_t index = 0;
+  std::uint64_t term = 0;
+  StoredConfiguration configuration;  // the last one up to there
+};
+struct NeededSnapshot {
+  VoterId from;             // a leader that has one, or can make it
+  std::uint64_t index = 0;  // or later
+};
+struct LogReset {  // nothing is in the log any more, and it goes on after this entry
+  std::uint64_t index = 0;
+  std::uint64_t term = 0;
 };
 
 struct ReleasedRead {
@@ -90,14 +110,17 @@ struct ReleasedRead {
 struct Output {
   // To be stored, in the order of the outputs: entries from entries.front() on replace whatever the
   // log holds from there, and the hard state is durable before saved(save_number) is called. Zero:
-  // nothing to store.
+  // nothing to store. A reset comes before the entries of the same output.
   std::uint64_t save_number = 0;
   std::optional<HardState> hard_state;
+  std::optional<LogReset> reset;
   std::vector<Entry> entries;
   std::vector<Message> messages;  // may leave at once
   std::uint64_t apply_index = 0;  // committed and stored here: apply up to this one
   std::vector<ReleasedRead> reads;
   std::vector<std::uint64_t> refused_reads;  // no longer the leader
+  // Said again and again for as long as it is so; answered by install(), or not at all.
+  std::optional<NeededSnapshot> needed_snapshot;
 };
 
 class Core {
@@ -116,19 +139,42 @@ class Core {
              Instant now);  // everything of that output, and of those before, is durable
   // Hands the leadership to a voter as soon as it has the whole log; takes no proposals meanwhile,
   // and gives it up after an election timeout. False when not the leader, or when it is the target.
-  bool transfer(NodeId to, Instant now);
+  bool transfer(VoterId to, Instant now);
   bool is_transferring() const { return transfer_to_.has_value(); }
-  // Up to here every voter has stored the log, as far as is known; nobody will ask for it again.
+  // Leader: one change of members, into the log. The index of its entry: it is done when that is
+  // committed. Refused with the reason: NotLeader; Unavailable: not now (another change is under
+  // way, a learner lags, too few voters of the new configuration are heard); InvalidArgument:
+  // never.
+  Result<std::uint64_t> change_members(const MemberChange& change, Instant now);
+  const Configuration& configuration() const { return configurations_.back().configuration; }
+  std::uint64_t configuration_index() const { return configurations_.back().index; }
+  bool is_configuration_committed() const { return configuration_index() <= commit_index_; }
+  // The one in force at `index`, which is not before the log's base.
+  const StoredConfiguration& configuration_at(std::uint64_t index) const;
+  // How far the members are known to have stored the log, and when they were last heard; leader
+  // only.
+  struct MemberProgress {
+    std::uint64_t match = 0;
+    bool is_heard = false;
+    bool needs_snapshot = false;
+  };
+  MemberProgress progress_of(VoterId id, Instant now) const;
+  // The state of `snapshot` is on the disk here and takes the place of what is in the log up to it.
+  // False, and nothing has changed: as much is committed here already.
+  bool install(const Snapshot& snapshot, Instant now);
+  // Whoever lacks the state that belongs to its log must not lead: it could not apply anything.
+  void set_may_lead(bool may_lead) { may_lead_ = may_lead; }
+  // Up to here every member has stored the log, as far as is known; nobody will ask for it again.
   std::uint64_t stored_everywhere() const { return stored_everywhere_; }
   void trim_to(std::uint64_t index);  // the log begins after it now; index <= commit_index()
-  void unreachable(NodeId peer);      // messages to it may have been lost
+  void unreachable(VoterId peer);     // messages to it may have been lost
   Output take_output();
   bool has_output() const;
 
   ReplicaRole role() const {
     return role_ == Role::pre_candidate ? ReplicaRole::candidate : static_cast<ReplicaRole>(role_);
   }
-  std::optional<NodeId> leader() const { return leader_; }
+  std::optional<VoterId> leader() const { return leader_; }
   std::uint64_t term() const { return hard_state_.term; }
   std::uint64_t commit_index() const { return commit_index_; }
   std::uint64_t durable_index() const { return durable_index_; }
@@ -150,7 +196,9 @@ class Core {
     std::deque<std::uint64_t> in_flight;  // the last index of each append
     Instant last_answer;                  // of any kind: it is alive and follows
     Instant last_progress;
-    std::uint64_t round = 0;  // the latest heartbeat round it answered
+    std::uint64_t round = 0;      // the latest heartbeat round it answered
+    bool has_answered = false;    // in this term
+    bool needs_snapshot = false;  // what it lacks is not in the log any more
   };
   struct PendingSave {
     std::uint64_t number = 0;
@@ -165,7 +213,7 @@ class Core {
   };
 
   // core.cc: roles and elections
-  void become_follower(std::uint64_t term, std::optional<NodeId> leader, Instant now);
+  void become_follower(std::uint64_t term, std::optional<VoterId> leader, Instant now);
   void begin_pre_vote(Instant now);
   void begin_vote(Instant now, bool is_wanted_by_leader);
   void receive_timeout_now(const Message& message, Instant now);
@@ -178,47 +226,65 @@ class Core {
   void reset_election_deadline(Instant now);
   void set_hard_state(HardState state);
   void send_after_save(Message message);
-  Message message_to(NodeId to, MessageKind kind) const;
-  std::size_t majority() const { return options_.voters.size() / 2 + 1; }
-  bool is_voter(NodeId node) const;
+  Message message_to(VoterId to, MessageKind kind) const;
+  std::size_t majority() const { return configuration().majority(); }
+  bool is_voter(VoterId id) const { return configuration().is_voter(id); }
+  bool may_stand() const;
+  std::size_t granted_votes() const;
+  std::vector<VoterId> other_voters() const;
   void stage_save();
 
   // replication.cc: appends, commit, reads
-  void append_own(std::string command);
+  void append_own(std::string command, bool is_configuration = false);
   void receive_append(Message message, Instant now);
   void receive_append_answer(const Message& message, Instant now);
   void receive_heartbeat(const Message& message, Instant now);
   void receive_heartbeat_answer(const Message& message, Instant now);
   void store_entries(std::vector<Entry> entries);
   void answer_append();
-  void send_appends(NodeId to, Instant now);
+  void send_appends(VoterId to, Instant now);
+  void send_appends_to_all(Instant now);
   void send_heartbeats(Instant now);
   void begin_read_round(Instant now);
   void release_reads();
   void refuse_reads();
-  void advance_commit();
+  void advance_commit(Instant now);
   void commit_to(std::uint64_t index);
   void check_quorum(Instant now);
+  std::uint64_t reached_by_majority(std::uint64_t own, std::uint64_t Progress::* of_others) const;
+
+  // membership.cc: configurations, snapshots
+  void set_configuration(std::uint64_t index, Configuration configuration);
+  void drop_configurations_from(std::uint64_t index);
+  void add_missing_progress(Instant now);
+  bool is_heard(const Progress& progress, Instant now) const;
+  Result<void> check_change(const MemberChange& change, const Configuration& next,
+                            Instant now) const;
+  void step_down_if_removed(Instant now);
+  void receive_snapshot(const Message& message, Instant now);
+  bool begin_leader_message(const Message& message, Instant now);
 
   CoreOptions options_;
   std::uint64_t random_state_;
   HardState hard_state_;
   TermLog log_;
+  std::deque<StoredConfiguration> configurations_;  // never empty; the last one is in force
+  bool may_lead_ = true;
   std::uint64_t commit_index_;
   std::uint64_t durable_index_;
   std::uint64_t durable_term_;  // of the hard state
   std::uint64_t stored_everywhere_ = 0;
-  std::optional<NodeId> transfer_to_;
+  std::optional<VoterId> transfer_to_;
   Instant transfer_until_{};
   Role role_ = Role::follower;
-  std::optional<NodeId> leader_;
+  std::optional<VoterId> leader_;
   std::optional<Instant> leader_heard_;
   Instant election_deadline_;
   Instant next_heartbeat_;
   Instant quorum_checked_;
-  std::map<NodeId, bool> votes_;
-  std::map<NodeId, Progress> progress_;  // leader: of the others
-  std::uint64_t verified_index_ = 0;     // follower: up to here the log is this leader's
+  std::map<VoterId, bool> votes_;
+  std::map<VoterId, Progress> progress_;  // leader: of the others
+  std::uint64_t verified_index_ = 0;      // follower: up to here the log is this leader's
   std::uint64_t round_ = 0;
   std::deque<PendingRead> reads_;
   std::uint64_t term_start_index_ = 0;  // leader: its first entry

@@ -15,12 +15,12 @@ using Cluster = raft::testing::CoreCluster;
 TEST(RaftCore, a_single_voter_leads_at_once_and_commits_when_stored) {
   Cluster cluster(1, 1);
   cluster.settle(2);
-  ASSERT_EQ(cluster.leader(), NodeId{1});
-  ASSERT_TRUE(cluster.propose(NodeId{1}, "a"));
+  ASSERT_EQ(cluster.leader(), VoterId{1});
+  ASSERT_TRUE(cluster.propose(VoterId{1}, "a"));
   EXPECT_EQ(cluster.committed().size(), 1u);  // the entry of the term; "a" is not stored yet
   cluster.settle(1);
   EXPECT_EQ(cluster.committed().size(), 2u);
-  cluster.read(NodeId{1});
+  cluster.read(VoterId{1});
   EXPECT_EQ(cluster.released_reads, 1);
 }
 
@@ -49,7 +49,7 @@ TEST(RaftCore, three_voters_elect_replicate_and_survive_the_leader) {
 TEST(RaftCore, a_leader_that_is_cut_off_steps_down_and_answers_no_reads) {
   Cluster cluster(3, 3);
   cluster.settle();
-  const NodeId old = cluster.leader().value();
+  const VoterId old = cluster.leader().value();
   cluster.cut(old);
   cluster.read(old);
   cluster.settle(5);
@@ -64,9 +64,9 @@ TEST(RaftCore, a_leader_that_is_cut_off_steps_down_and_answers_no_reads) {
 TEST(RaftCore, a_voter_that_was_away_does_not_disturb) {
   Cluster cluster(3, 4);
   cluster.settle();
-  const NodeId leader = cluster.leader().value();
+  const VoterId leader = cluster.leader().value();
   const std::uint64_t term = cluster.at(leader).core->term();
-  const NodeId away = leader == NodeId{1} ? NodeId{2} : NodeId{1};
+  const VoterId away = leader == VoterId{1} ? VoterId{2} : VoterId{1};
   cluster.cut(away);
   cluster.settle(200);
   EXPECT_EQ(cluster.at(away).core->term(), term);  // pre-vote: no term was begun in vain
@@ -79,8 +79,8 @@ TEST(RaftCore, a_voter_that_was_away_does_not_disturb) {
 TEST(RaftCore, a_voter_restarted_within_a_term_catches_up_though_nothing_is_proposed) {
   Cluster cluster(3, 8);
   cluster.settle();
-  const NodeId leader = cluster.leader().value();
-  const NodeId restarted = leader == NodeId{1} ? NodeId{2} : NodeId{1};
+  const VoterId leader = cluster.leader().value();
+  const VoterId restarted = leader == VoterId{1} ? VoterId{2} : VoterId{1};
   ASSERT_TRUE(cluster.propose(leader, "a"));
   // It has stored and acknowledged the entry, and goes before it hears of the commit.
   cluster.settle();
@@ -96,8 +96,8 @@ TEST(RaftCore, a_voter_restarted_within_a_term_catches_up_though_nothing_is_prop
 TEST(RaftCore, a_leader_hands_over_without_a_timeout) {
   Cluster cluster(3, 6);
   cluster.settle();
-  const NodeId old = cluster.leader().value();
-  const NodeId next = old == NodeId{1} ? NodeId{2} : NodeId{1};
+  const VoterId old = cluster.leader().value();
+  const VoterId next = old == VoterId{1} ? VoterId{2} : VoterId{1};
   ASSERT_TRUE(cluster.propose(old, "a"));
   ASSERT_TRUE(cluster.transfer(old, next));
   EXPECT_FALSE(cluster.propose(old, "refused"));
@@ -107,14 +107,14 @@ TEST(RaftCore, a_leader_hands_over_without_a_timeout) {
   cluster.settle();
   EXPECT_EQ(cluster.committed().back().command, "b");
   EXPECT_FALSE(cluster.transfer(old, next));
-  EXPECT_FALSE(cluster.transfer(next, NodeId{9}));
+  EXPECT_FALSE(cluster.transfer(next, VoterId{9}));
 }
 
 TEST(RaftCore, a_leader_whose_successor_is_away_leads_on) {
   Cluster cluster(3, 6);
   cluster.settle();
-  const NodeId old = cluster.leader().value();
-  const NodeId next = old == NodeId{1} ? NodeId{2} : NodeId{1};
+  const VoterId old = cluster.leader().value();
+  const VoterId next = old == VoterId{1} ? VoterId{2} : VoterId{1};
   cluster.crash(next);
   ASSERT_TRUE(cluster.propose(old, "a"));
   ASSERT_TRUE(cluster.transfer(old, next));
@@ -127,24 +127,23 @@ TEST(RaftCore, a_leader_whose_successor_is_away_leads_on) {
 TEST(RaftCore, a_vote_is_stored_before_it_is_told) {
   Cluster cluster(3, 5);
   CoreOptions options;
-  options.self = NodeId{1};
-  options.voters = cluster.voters();
-  Core core(options, {}, Instant{});
+  options.self = VoterId{1};
+  Core core(options, {{}, {}, 0, {{0, raft::testing::voters_up_to(3)}}}, Instant{});
   Message request;
   request.kind = MessageKind::vote;
-  request.from = NodeId{2};
-  request.to = NodeId{1};
+  request.from = VoterId{2};
+  request.to = VoterId{1};
   request.term = 7;
   core.receive(request, Instant{});
   Output output = core.take_output();
   EXPECT_TRUE(output.messages.empty());
   ASSERT_TRUE(output.hard_state.has_value());
-  EXPECT_EQ(output.hard_state->vote, NodeId{2});
+  EXPECT_EQ(output.hard_state->vote, VoterId{2});
   core.saved(output.save_number, Instant{});
   output = core.take_output();
   ASSERT_EQ(output.messages.size(), 1u);
   EXPECT_FALSE(output.messages[0].is_rejected);
-  request.from = NodeId{3};
+  request.from = VoterId{3};
   core.receive(request, Instant{});
   output = core.take_output();
   ASSERT_EQ(output.messages.size(), 1u);
@@ -153,15 +152,14 @@ TEST(RaftCore, a_vote_is_stored_before_it_is_told) {
 
 TEST(RaftCore, strangers_and_nonsense_are_ignored) {
   CoreOptions options;
-  options.self = NodeId{1};
-  options.voters = {NodeId{1}, NodeId{2}, NodeId{3}};
+  options.self = VoterId{1};
   std::mt19937 random(9);
   for (int round = 0; round < 20000; ++round) {
-    Core core(options, {}, Instant{});
+    Core core(options, {{}, {}, 0, {{0, raft::testing::voters_up_to(3)}}}, Instant{});
     Message message;
-    message.kind = static_cast<MessageKind>(random() % 10);
-    message.from = NodeId{random() % 5};
-    message.to = NodeId{random() % 3};
+    message.kind = static_cast<MessageKind>(random() % 12);
+    message.from = VoterId{random() % 5};
+    message.to = VoterId{random() % 3};
     message.term = random() % 4;
     message.index = random() % 4;
     message.index_term = random() % 4;
@@ -185,7 +183,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps, Coverage& cov
   std::mt19937& random = cluster.random();
   int command = 0;
   for (int step = 0; step < steps && !::testing::Test::HasFatalFailure(); ++step) {
-    const NodeId some = cluster.voters()[random() % voter_count];
+    const VoterId some = cluster.voters()[random() % voter_count];
     const auto choice = random() % 100;
     if (choice < 45 && cluster.network_size() > 0) {
       cluster.deliver(random() % std::min<std::size_t>(cluster.network_size(), 16),
@@ -222,7 +220,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps, Coverage& cov
   coverage.reads += cluster.released_reads;
   // Liveness: when the faults stop, all agree and take commands again.
   cluster.heal();
-  for (const NodeId id : cluster.voters()) {
+  for (const VoterId id : cluster.voters()) {
     if (cluster.at(id).core == nullptr) cluster.start(id);
   }
   cluster.settle(200);
@@ -233,7 +231,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps, Coverage& cov
   cluster.settle(100);
   ASSERT_FALSE(cluster.committed().empty());
   EXPECT_EQ(cluster.committed().back().command, "last") << "seed " << seed;
-  for (const NodeId id : cluster.voters())
+  for (const VoterId id : cluster.voters())
     EXPECT_EQ(cluster.at(id).applied.size(), cluster.committed().size()) << "seed " << seed;
 }
 

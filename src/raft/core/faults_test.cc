@@ -1,5 +1,5 @@
 // Faults that were found in other implementations of Raft, each as a scenario that this core must
-// pass. Those that need changes of membership or snapshots are listed in docs/known_gaps.md.
+// pass. Those of changes of members and snapshots are in membership_test.cc.
 #include <gtest/gtest.h>
 
 #include "raft/testing/core_cluster.h"
@@ -10,17 +10,21 @@ namespace {
 using raft::testing::CoreCluster;
 
 constexpr Instant kStart{};
-constexpr NodeId kSelf{1};
-constexpr NodeId kPeer{2};
-constexpr NodeId kThird{3};
+constexpr VoterId kSelf{1};
+constexpr VoterId kPeer{2};
+constexpr VoterId kThird{3};
 
 CoreOptions three_voters() {
   CoreOptions options;
   options.self = kSelf;
-  options.voters = {kSelf, kPeer, kThird};
   options.election_timeout = 10ms;
   options.heartbeat_interval = 2ms;
   return options;
+}
+
+// Replicas 1, 2, ... of the nodes of the same numbers.
+std::vector<StoredConfiguration> voters(std::size_t count) {
+  return {{0, raft::testing::voters_up_to(count)}};
 }
 
 TermLog log_of(const std::vector<std::uint64_t>& terms, std::uint64_t base_index = 0,
@@ -30,7 +34,7 @@ TermLog log_of(const std::vector<std::uint64_t>& terms, std::uint64_t base_index
   return log;
 }
 
-Message message_from(NodeId from, MessageKind kind, std::uint64_t term) {
+Message message_from(VoterId from, MessageKind kind, std::uint64_t term) {
   Message message;
   message.kind = kind;
   message.from = from;
@@ -39,7 +43,7 @@ Message message_from(NodeId from, MessageKind kind, std::uint64_t term) {
   return message;
 }
 
-Message append_from(NodeId from, std::uint64_t term, std::uint64_t index, std::uint64_t index_term,
+Message append_from(VoterId from, std::uint64_t term, std::uint64_t index, std::uint64_t index_term,
                     const std::vector<std::uint64_t>& terms, std::uint64_t commit = 0) {
   Message message = message_from(from, MessageKind::append, term);
   message.index = index;
@@ -73,7 +77,8 @@ std::vector<Message> of_kind(const Output& output, MessageKind kind) {
 
 // Leader of three in the term after the stored one; its first entry is stored, not committed.
 Core leader_with(std::uint64_t term, TermLog log, std::uint64_t applied_index = 0) {
-  Core core(three_voters(), {{term, std::nullopt}, std::move(log), applied_index}, kStart);
+  Core core(three_voters(), {{term, std::nullopt}, std::move(log), applied_index, voters(3)},
+            kStart);
   const Instant now = kStart + 100ms;
   core.tick(now);
   (void)settle(core, now);
@@ -84,13 +89,13 @@ Core leader_with(std::uint64_t term, TermLog log, std::uint64_t applied_index = 
   return core;
 }
 
-Message accepted(NodeId from, std::uint64_t term, std::uint64_t index) {
+Message accepted(VoterId from, std::uint64_t term, std::uint64_t index) {
   Message message = message_from(from, MessageKind::append_answer, term);
   message.index = index;
   return message;
 }
 
-Message rejected(NodeId from, std::uint64_t term, std::uint64_t index, std::uint64_t hint) {
+Message rejected(VoterId from, std::uint64_t term, std::uint64_t index, std::uint64_t hint) {
   Message message = accepted(from, term, index);
   message.is_rejected = true;
   message.hint = hint;
@@ -98,7 +103,7 @@ Message rejected(NodeId from, std::uint64_t term, std::uint64_t index, std::uint
 }
 
 TEST(RaftFaults, fault_01_an_answer_to_a_lower_term_commits_nothing) {
-  Core core(three_voters(), {{5, std::nullopt}, log_of({1, 1, 1}), 0}, kStart);
+  Core core(three_voters(), {{5, std::nullopt}, log_of({1, 1, 1}), 0, voters(3)}, kStart);
   core.receive(append_from(kPeer, 3, 3, 1, {3}, 3), kStart);
   const Output output = settle(core);
   ASSERT_EQ(output.messages.size(), 1u);
@@ -119,8 +124,7 @@ TEST(RaftFaults, fault_01_an_answer_to_a_lower_term_commits_nothing) {
 
 TEST(RaftFaults, fault_02_a_single_voter_leads_only_in_a_new_term_that_is_stored) {
   CoreOptions options = three_voters();
-  options.voters = {kSelf};
-  Core core(options, {{3, NodeId{1}}, log_of({1, 3}), 0}, kStart);
+  Core core(options, {{3, VoterId{1}}, log_of({1, 3}), 0, voters(1)}, kStart);
   core.tick(kStart);
   EXPECT_NE(core.role(), ReplicaRole::leader);
   const Output output = core.take_output();
@@ -132,7 +136,7 @@ TEST(RaftFaults, fault_02_a_single_voter_leads_only_in_a_new_term_that_is_stored
 }
 
 TEST(RaftFaults, fault_03_entries_below_the_trimmed_prefix_are_taken_for_what_they_are) {
-  Core core(three_voters(), {{2, std::nullopt}, log_of({2, 2, 2}, 5, 1), 6}, kStart);
+  Core core(three_voters(), {{2, std::nullopt}, log_of({2, 2, 2}, 5, 1), 6, voters(3)}, kStart);
   core.receive(append_from(kPeer, 2, 3, 1, {1, 1, 2, 2, 2, 2}, 6), kStart);  // 4 to 9
   const Output output = settle(core);
   ASSERT_EQ(output.entries.size(), 1u);
@@ -159,9 +163,14 @@ TEST(RaftFaults, fault_03_a_follower_that_lacks_what_was_trimmed_is_not_asked_wi
   ASSERT_EQ(appends.size(), 1u);
   EXPECT_EQ(appends[0].index, 5u);  // as far back as it can
   leader.receive(rejected(kPeer, 3, 5, 1), now);
-  EXPECT_TRUE(of_kind(settle(leader, now), MessageKind::append).empty());
+  const Output output = settle(leader, now);
+  EXPECT_TRUE(of_kind(output, MessageKind::append).empty());
+  EXPECT_EQ(of_kind(output, MessageKind::snapshot).size(), 1u);
+  leader.receive(rejected(kPeer, 3, 5, 1), now);
+  leader.receive(accepted(kPeer, 3, 2), now);  // of old
+  EXPECT_LE(of_kind(settle(leader, now), MessageKind::snapshot).size(), 1u);
   leader.receive(message_from(kPeer, MessageKind::heartbeat_answer, 3), now);
-  EXPECT_EQ(of_kind(settle(leader, now), MessageKind::append).size(), 1u);
+  EXPECT_EQ(of_kind(settle(leader, now), MessageKind::snapshot).size(), 1u);
 }
 
 TEST(RaftFaults, fault_04_old_rejections_do_not_push_next_below_match) {
@@ -186,7 +195,7 @@ TEST(RaftFaults, fault_04_old_rejections_do_not_push_next_below_match) {
 }
 
 TEST(RaftFaults, fault_05_an_append_that_ends_early_does_not_move_the_commit_index_back) {
-  Core core(three_voters(), {{1, std::nullopt}, {}, 0}, kStart);
+  Core core(three_voters(), {{1, std::nullopt}, {}, 0, voters(3)}, kStart);
   core.receive(append_from(kPeer, 1, 0, 0, {1, 1, 1, 1, 1}, 5), kStart);
   (void)settle(core);
   ASSERT_EQ(core.commit_index(), 5u);
@@ -199,7 +208,7 @@ TEST(RaftFaults, fault_05_an_append_that_ends_early_does_not_move_the_commit_ind
 
 TEST(RaftFaults, fault_09_a_higher_term_with_a_shorter_log_and_the_reverse_elect_somebody) {
   CoreCluster cluster(3, 7);
-  for (const NodeId id : cluster.voters()) cluster.crash(id);
+  for (const VoterId id : cluster.voters()) cluster.crash(id);
   cluster.at(kSelf).disk_state = {9, std::nullopt};
   cluster.at(kSelf).disk_log = {{1, 1, "a"}};
   cluster.at(kPeer).disk_state = {2, std::nullopt};
@@ -212,7 +221,7 @@ TEST(RaftFaults, fault_09_a_higher_term_with_a_shorter_log_and_the_reverse_elect
 }
 
 TEST(RaftFaults, fault_09_refusals_say_the_own_term_and_grants_the_one_that_was_asked_for) {
-  Core core(three_voters(), {{9, std::nullopt}, log_of({1}), 0}, kStart);
+  Core core(three_voters(), {{9, std::nullopt}, log_of({1}), 0, voters(3)}, kStart);
   Message request = message_from(kPeer, MessageKind::pre_vote, 3);
   request.index = 3;
   request.index_term = 2;
@@ -231,7 +240,7 @@ TEST(RaftFaults, fault_09_refusals_say_the_own_term_and_grants_the_one_that_was_
 }
 
 TEST(RaftFaults, fault_11_a_heartbeat_commits_nothing_that_its_leader_has_not_verified) {
-  Core core(three_voters(), {{2, std::nullopt}, log_of({1, 1, 1}), 0}, kStart);
+  Core core(three_voters(), {{2, std::nullopt}, log_of({1, 1, 1}), 0, voters(3)}, kStart);
   Message heartbeat = message_from(kPeer, MessageKind::heartbeat, 3);
   heartbeat.commit = 3;
   core.receive(heartbeat, kStart);
@@ -320,7 +329,7 @@ TEST(RaftFaults, fault_15_a_new_leader_gives_no_read_index_before_an_entry_of_it
 
 // Of the rules for drivers: what is reported as stored may have been replaced since.
 TEST(RaftFaults, what_was_replaced_while_it_was_stored_is_not_acknowledged) {
-  Core core(three_voters(), {{1, std::nullopt}, {}, 0}, kStart);
+  Core core(three_voters(), {{1, std::nullopt}, {}, 0, voters(3)}, kStart);
   core.receive(append_from(kPeer, 1, 0, 0, {1, 1, 1}), kStart);
   const Output first = core.take_output();
   core.receive(append_from(kThird, 2, 1, 1, {2}), kStart);

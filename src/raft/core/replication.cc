@@ -19,13 +19,14 @@ std::optional<std::uint64_t> Core::propose(std::vector<std::string> commands, In
     PREDA_ASSERT(!command.empty());
     append_own(std::move(command));
   }
-  for (auto& [peer, progress] : progress_) send_appends(peer, now);
+  send_appends_to_all(now);
   return first_index;
 }
 
-void Core::append_own(std::string command) {
+void Core::append_own(std::string command, bool is_configuration) {
   log_.append(hard_state_.term);
-  output_.entries.push_back({log_.last_index(), hard_state_.term, std::move(command)});
+  output_.entries.push_back(
+      {log_.last_index(), hard_state_.term, std::move(command), is_configuration});
 }
 
 // Entries that come in replace what disagrees with them. Nothing that is committed ever does.
@@ -36,6 +37,7 @@ void Core::store_entries(std::vector<Entry> entries) {
     if (held.has_value()) {
       PREDA_ASSERT(entry.index > commit_index_);
       log_.truncate_from(entry.index);
+      drop_configurations_from(entry.index);
       durable_index_ = std::min(durable_index_, entry.index - 1);
       for (PendingSave& save : saves_) save.last_index = std::min(save.last_index, entry.index - 1);
       std::erase_if(output_.entries,
@@ -43,24 +45,34 @@ void Core::store_entries(std::vector<Entry> entries) {
     }
     PREDA_ASSERT(entry.index == log_.last_index() + 1);
     log_.append(entry.term);
+    if (entry.is_configuration)
+      set_configuration(entry.index, decode_configuration(as_bytes(entry.command)).value());
     output_.entries.push_back(std::move(entry));
   }
 }
 
-void Core::receive_append(Message message, Instant now) {
+// The beginning of everything that only the leader of a term sends. False: it is not the leader any
+// more, and is told so.
+bool Core::begin_leader_message(const Message& message, Instant now) {
   if (message.term < hard_state_.term) {
     Message answer = message_to(message.from, MessageKind::append_answer);
     answer.is_rejected = true;
-    return send_after_save(std::move(answer));
+    send_after_save(std::move(answer));
+    return false;
   }
   PREDA_ASSERT(role_ != Role::leader);  // there is one a term
   become_follower(message.term, message.from, now);
   leader_heard_ = now;
   reset_election_deadline(now);
+  return true;
+}
 
+void Core::receive_append(Message message, Instant now) {
+  if (!begin_leader_message(message, now)) return;
   std::uint64_t expected = message.index;
   for (const Entry& entry : message.entries) {
     if (entry.index != ++expected || entry.term > message.term) return;  // no leader sends this
+    if (entry.is_configuration && !decode_configuration(as_bytes(entry.command))) return;
   }
   const bool is_trimmed = message.index < log_.base_index();
   if (!is_trimmed && log_.term_at(message.index) != message.index_term) {
@@ -89,20 +101,24 @@ void Core::answer_append() {
 }
 
 void Core::receive_append_answer(const Message& message, Instant now) {
-  if (role_ != Role::leader || message.term != hard_state_.term) return;
-  Progress& progress = progress_.at(message.from);
+  const auto found = progress_.find(message.from);
+  if (role_ != Role::leader || message.term != hard_state_.term || found == progress_.end()) return;
+  Progress& progress = found->second;
   progress.last_answer = now;
+  progress.has_answered = true;
   if (message.is_rejected) {
     if (message.index <= progress.match || message.index >= progress.next) return;  // from before
     progress.next = std::max(progress.match + 1, std::min(message.hint, message.index));
     progress.is_probing = true;
     progress.in_flight.clear();
-    // What it lacks is not here any more: asked again at the pace of heartbeats, not of answers.
-    progress.has_probe_in_flight =
+    progress.has_probe_in_flight = false;
+    progress.needs_snapshot =
         progress.next <= log_.base_index() && message.index <= log_.base_index();
     return send_appends(message.from, now);
   }
   if (message.index > log_.last_index()) return;  // no follower of ours says this
+  if (progress.needs_snapshot && message.index < log_.base_index()) return;
+  progress.needs_snapshot = false;
   if (message.index > progress.match) {
     progress.match = message.index;
     progress.last_progress = now;
@@ -119,13 +135,27 @@ void Core::receive_append_answer(const Message& message, Instant now) {
   progress.next = std::max(progress.next, progress.match + 1);
   while (!progress.in_flight.empty() && progress.in_flight.front() <= progress.match)
     progress.in_flight.pop_front();
-  advance_commit();
+  advance_commit(now);
+  if (role_ != Role::leader) return;
   send_appends(message.from, now);
   if (transfer_to_ == message.from) send_timeout_now();
 }
 
-void Core::send_appends(NodeId to, Instant now) {
+void Core::send_appends_to_all(Instant now) {
+  for (auto& [peer, progress] : progress_) send_appends(peer, now);
+}
+
+void Core::send_appends(VoterId to, Instant now) {
   Progress& progress = progress_.at(to);
+  if (progress.needs_snapshot) {
+    // Said again at the pace of heartbeats: fetching one takes its time.
+    if (std::exchange(progress.has_probe_in_flight, true)) return;
+    Message message = message_to(to, MessageKind::snapshot);
+    message.index = log_.base_index();
+    message.index_term = log_.term_at(message.index).value();
+    output_.messages.push_back(std::move(message));
+    return;
+  }
   while (progress.next <= log_.last_index()) {
     if (progress.is_probing && progress.has_probe_in_flight) return;
     if (progress.in_flight.size() >= options_.appends_in_flight_max) return;
@@ -150,10 +180,13 @@ void Core::send_appends(NodeId to, Instant now) {
 
 void Core::trim_to(std::uint64_t index) {
   PREDA_ASSERT(index <= std::min(commit_index_, durable_index_));
-  if (index > log_.base_index()) log_.trim_to(index);
+  if (index <= log_.base_index()) return;
+  log_.trim_to(index);
+  while (configurations_.size() > 1 && configurations_[1].index <= index)
+    configurations_.pop_front();
 }
 
-void Core::unreachable(NodeId peer) {
+void Core::unreachable(VoterId peer) {
   const auto found = progress_.find(peer);
   if (found == progress_.end()) return;
   found->second.is_probing = true;
@@ -204,9 +237,13 @@ void Core::receive_heartbeat(const Message& message, Instant now) {
 }
 
 void Core::receive_heartbeat_answer(const Message& message, Instant now) {
-  if (role_ != Role::leader || message.term != hard_state_.term || message.is_rejected) return;
-  Progress& progress = progress_.at(message.from);
+  const auto found = progress_.find(message.from);
+  if (role_ != Role::leader || message.term != hard_state_.term || message.is_rejected ||
+      found == progress_.end())
+    return;
+  Progress& progress = found->second;
   progress.last_answer = now;
+  progress.has_answered = true;
   progress.round = std::max(progress.round, std::min(message.round, round_));
   // An append may have been lost with its stream: a probe is sent anew at each heartbeat, a window
   // that does not move is given up.
@@ -237,11 +274,20 @@ void Core::begin_read_round(Instant now) {
   release_reads();
 }
 
+// What a majority of the voters have reached at least, this one with `own`.
+std::uint64_t Core::reached_by_majority(std::uint64_t own,
+                                        std::uint64_t Progress::* of_others) const {
+  std::vector<std::uint64_t> reached;
+  for (const Member& member : configuration().members) {
+    if (!member.is_voter) continue;
+    reached.push_back(member.id == options_.self ? own : progress_.at(member.id).*of_others);
+  }
+  std::ranges::sort(reached, std::greater{});
+  return reached[majority() - 1];
+}
+
 void Core::release_reads() {
-  std::vector<std::uint64_t> rounds{round_};
-  for (const auto& [peer, progress] : progress_) rounds.push_back(progress.round);
-  std::ranges::sort(rounds, std::greater{});
-  const std::uint64_t confirmed = rounds[majority() - 1];
+  const std::uint64_t confirmed = reached_by_majority(round_, &Progress::round);
   while (!reads_.empty() && reads_.front().round != 0 && reads_.front().round <= confirmed) {
     output_.reads.push_back({reads_.front().id, reads_.front().index});
     reads_.pop_front();
@@ -253,20 +299,18 @@ void Core::refuse_reads() {
   reads_.clear();
 }
 
-void Core::advance_commit() {
-  std::vector<std::uint64_t> stored{durable_index_};
-  for (const auto& [peer, progress] : progress_) stored.push_back(progress.match);
-  std::ranges::sort(stored, std::greater{});
-  const std::uint64_t index = stored[majority() - 1];
+void Core::advance_commit(Instant now) {
+  const std::uint64_t index = reached_by_majority(durable_index_, &Progress::match);
   if (index <= commit_index_ || log_.term_at(index) != hard_state_.term) return;
   const bool was_ready = commit_index_ >= term_start_index_;
   commit_to(index);
+  step_down_if_removed(now);
   if (was_ready || commit_index_ < term_start_index_ || reads_.empty()) return;
   for (PendingRead& read : reads_) {
     read.index = commit_index_;
     read.round = round_ + 1;
   }
-  begin_read_round(next_heartbeat_ - options_.heartbeat_interval);
+  begin_read_round(now);
 }
 
 void Core::commit_to(std::uint64_t index) {
@@ -277,9 +321,9 @@ void Core::commit_to(std::uint64_t index) {
 void Core::check_quorum(Instant now) {
   if (now - quorum_checked_ < options_.election_timeout) return;
   quorum_checked_ = now;
-  std::size_t alive = 1;
-  for (const auto& [peer, progress] : progress_)
-    alive += now - progress.last_answer <= options_.election_timeout ? 1 : 0;
+  std::size_t alive = is_voter(options_.self) ? 1 : 0;
+  for (const VoterId peer : other_voters())
+    alive += now - progress_.at(peer).last_answer <= options_.election_timeout ? 1 : 0;
   if (alive < majority()) become_follower(hard_state_.term, std::nullopt, now);
 }
 

@@ -12,12 +12,13 @@
 namespace predastore::raft {
 namespace {
 
-constexpr std::string_view kFileMagic = "PSL1";
+constexpr std::string_view kFileMagic = "PSL2";
 constexpr std::string_view kMarkMagic = "PSM1";
 constexpr std::uint64_t kBlockBytes = 4096;
 constexpr std::size_t kRecordHeadBytes = 4 + 4 + 8 + 8 + 8;
 constexpr std::size_t kBlockHeadBytes = 4 + 4 + 4 * 8;
 constexpr std::uint64_t kGroupBytesMax = 1u << 30;
+constexpr std::uint32_t kConfigurationFlag = 1u << 31;  // of a record's command length
 
 std::uint64_t round_up(std::uint64_t bytes) {
   return (bytes + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
@@ -29,7 +30,59 @@ std::uint64_t chain_of(std::uint64_t before, const Entry& entry) {
   return digest::crc64nvme(as_bytes(entry.command), digest::crc64nvme(as_bytes(head.str())));
 }
 
-// magic | crc of the numbers | the numbers: file heads and marks alike.
+struct FileHead {
+  std::uint64_t sequence = 0;
+  std::uint64_t before_index = 0;
+  std::uint64_t before_term = 0;
+  std::uint64_t before_chain = 0;
+  bool is_reset = false;   // what the files before it hold is gone
+  bool is_forced = false;  // the configuration takes the place of what the log says
+  StoredConfiguration configuration;
+};
+
+// magic | crc of what follows | sequence | before index, term, chain | flags u8 | configuration
+// index | its length u32 | its bytes, and zeros up to the end of the block.
+std::string encode_head(const FileHead& head) {
+  Encoder body;
+  body.le(head.sequence).le(head.before_index).le(head.before_term).le(head.before_chain);
+  body.le(static_cast<std::uint8_t>((head.is_reset ? 1 : 0) + (head.is_forced ? 2 : 0)));
+  body.le(head.configuration.index);
+  const Configuration& configuration = head.configuration.configuration;
+  body.string(configuration.members.empty() ? "" : encode_configuration(configuration));
+  std::string rest = std::move(body).take();
+  PREDA_ASSERT(rest.size() <= kBlockBytes - 8);
+  rest.resize(kBlockBytes - 8);
+  Encoder whole;
+  whole.raw(as_bytes(kFileMagic)).le(digest::crc32(as_bytes(rest))).raw(as_bytes(rest));
+  return std::move(whole).take();
+}
+
+std::optional<FileHead> decode_head(ByteSpan bytes) {
+  if (bytes.size() < kBlockBytes) return std::nullopt;
+  Decoder decoder(bytes.first(kBlockBytes));
+  const auto magic = as_text(decoder.raw(4));
+  const auto crc = decoder.le<std::uint32_t>();
+  if (magic != kFileMagic || crc != digest::crc32(decoder.rest())) return std::nullopt;
+  FileHead head;
+  head.sequence = decoder.le<std::uint64_t>();
+  head.before_index = decoder.le<std::uint64_t>();
+  head.before_term = decoder.le<std::uint64_t>();
+  head.before_chain = decoder.le<std::uint64_t>();
+  const auto flags = decoder.le<std::uint8_t>();
+  head.is_reset = (flags & 1) != 0;
+  head.is_forced = (flags & 2) != 0;
+  head.configuration.index = decoder.le<std::uint64_t>();
+  const auto text = decoder.string();
+  if (!decoder.ok() || flags > 3) return std::nullopt;
+  if (!text.empty()) {
+    auto configuration = decode_configuration(as_bytes(text));
+    if (!configuration.has_value()) return std::nullopt;
+    head.configuration.configuration = *std::move(configuration);
+  }
+  return head;
+}
+
+// magic | crc of the numbers | the numbers
 using Numbers = std::array<std::uint64_t, 4>;
 
 std::string encode_block(std::string_view magic, const Numbers& numbers) {
@@ -65,7 +118,8 @@ bool has_mark_from(ByteSpan bytes, std::uint64_t offset_bytes, std::uint64_t seq
 
 void encode_record(Encoder& out, const Entry& entry, std::uint64_t chain) {
   Encoder body;
-  body.le(static_cast<std::uint32_t>(entry.command.size()))
+  body.le(static_cast<std::uint32_t>(entry.command.size()) |
+          (entry.is_configuration ? kConfigurationFlag : 0))
       .le(entry.index)
       .le(entry.term)
       .le(chain);
@@ -84,8 +138,10 @@ struct Record {
 std::optional<Record> decode_record(ByteSpan bytes) {
   Decoder decoder(bytes);
   const auto crc = decoder.le<std::uint32_t>();
-  const auto command_bytes = decoder.le<std::uint32_t>();
+  const auto length = decoder.le<std::uint32_t>();
+  const std::uint32_t command_bytes = length & ~kConfigurationFlag;
   Record record;
+  record.entry.is_configuration = (length & kConfigurationFlag) != 0;
   record.entry.index = decoder.le<std::uint64_t>();
   record.entry.term = decoder.le<std::uint64_t>();
   record.chain = decoder.le<std::uint64_t>();
@@ -124,11 +180,31 @@ Task<Result<std::unique_ptr<EntryLog>>> EntryLog::open(FileSystem& files, EntryL
   PREDA_CO_CHECK(co_await files.create_directories(log->options_.directory));
   PREDA_CO_TRY(std::vector<std::string> names, co_await files.list(log->options_.directory));
   std::erase_if(names, [](const std::string& name) { return !name.ends_with(".log"); });
+  PREDA_CO_CHECK(co_await log->drop_before_reset(&names));
   for (std::size_t i = 0; i < names.size(); ++i) {
     PREDA_CO_CHECK(co_await log->load_segment(names[i], i + 1 == names.size()));
   }
   PREDA_CO_CHECK(co_await files.sync_directory(log->options_.directory));
+  if (log->configurations_.empty()) log->configurations_.push_back({});
   co_return log;
+}
+
+// What is before the last file that begins the log anew is gone, whatever there is of it. `names`
+// is the caller's, which waits for this.
+Task<Result<void>> EntryLog::drop_before_reset(std::vector<std::string>* names) {
+  for (std::size_t i = names->size(); i-- > 1;) {
+    const std::string path = options_.directory + "/" + (*names)[i];
+    PREDA_CO_TRY(const auto file, co_await files_.open(path, FileMode{}));
+    PREDA_CO_TRY(const Buffer bytes, co_await file->read(0, kBlockBytes));
+    const auto head = decode_head(bytes);
+    if (!head.has_value() || !head->is_reset) continue;
+    for (std::size_t old = 0; old < i; ++old) {
+      PREDA_CO_CHECK(co_await files_.remove(options_.directory + "/" + (*names)[old]));
+    }
+    names->erase(names->begin(), names->begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  co_return Result<void>{};
 }
 
 Task<Result<void>> EntryLog::load_segment(std::string name, bool is_last) {
@@ -141,14 +217,14 @@ Task<Result<void>> EntryLog::load_segment(std::string name, bool is_last) {
   PREDA_CO_TRY(const std::uint64_t size_bytes, co_await segment.file->size_bytes());
   PREDA_CO_TRY(const Buffer bytes,
                co_await segment.file->read(0, static_cast<std::size_t>(size_bytes)));
-  const auto head = decode_block(kFileMagic, bytes);
-  if (!head.has_value() || bytes.size() < kBlockBytes)
-    co_return co_await drop_torn_segment(std::move(segment), bytes, is_last);
-  if ((*head)[0] != segment.sequence) co_return damaged(segment.path, 0);
-  segment.before_index = (*head)[1];
-  segment.before_term = (*head)[2];
-  segment.before_chain = (*head)[3];
+  const auto head = decode_head(bytes);
+  if (!head.has_value()) co_return co_await drop_torn_segment(std::move(segment), bytes, is_last);
+  if (head->sequence != segment.sequence) co_return damaged(segment.path, 0);
+  segment.before_index = head->before_index;
+  segment.before_term = head->before_term;
+  segment.before_chain = head->before_chain;
   PREDA_CO_CHECK(join_segment(segment));
+  if (!join_configuration(head->configuration, head->is_forced)) co_return damaged(segment.path, 0);
   const std::uint64_t marked_bytes = load_groups(segment, bytes);
   // A mark is written when its group is durable. What no mark vouches for may be torn in the last
   // file; elsewhere, or before a mark, it is damaged.
@@ -187,6 +263,18 @@ Result<void> EntryLog::join_segment(const Segment& segment) {
   return {};
 }
 
+// The head says which configuration is in force before its first entry: the first file's is all
+// that is known of it, a forced one takes the place of what the log says (an operator's recovery).
+bool EntryLog::join_configuration(const StoredConfiguration& head, bool is_forced) {
+  if (configurations_.empty() || is_forced) {
+    if (!configurations_.empty() && configurations_.back().index >= head.index)
+      configurations_.pop_back();
+    configurations_.push_back(head);
+    return true;
+  }
+  return configurations_.back() == head;
+}
+
 // Takes over the groups that have their marks, and behind them the good records of the one that may
 // have none. Where the marked ones end.
 std::uint64_t EntryLog::load_groups(Segment& segment, ByteSpan bytes) {
@@ -199,7 +287,8 @@ std::uint64_t EntryLog::load_groups(Segment& segment, ByteSpan bytes) {
       const auto record = decode_record(bytes.subspan(offset));
       if (!record.has_value() || record->entry.index != terms_.last_index() + 1 ||
           record->entry.term < terms_.last_term() ||
-          record->chain != chain_of(chain_at(terms_.last_index()), record->entry))
+          record->chain != chain_of(chain_at(terms_.last_index()), record->entry) ||
+          !note_configuration(record->entry))
         break;
       terms_.append(record->entry.term);
       places_.push_back({segment.sequence, offset, record->size_bytes, record->chain});
@@ -250,6 +339,22 @@ void EntryLog::cut_from(std::uint64_t index) {
   if (index > terms_.last_index()) return;
   terms_.truncate_from(index);
   places_.resize(index - 1 - terms_.base_index());
+  while (configurations_.size() > 1 && configurations_.back().index >= index)
+    configurations_.pop_back();
+}
+
+bool EntryLog::note_configuration(const Entry& entry) {
+  if (!entry.is_configuration) return true;
+  auto configuration = decode_configuration(as_bytes(entry.command));
+  if (!configuration.has_value()) return false;
+  configurations_.push_back({entry.index, *std::move(configuration)});
+  return true;
+}
+
+const StoredConfiguration& EntryLog::configuration_at(std::uint64_t index) const {
+  auto found = configurations_.rbegin();
+  while (found->index > index && std::next(found) != configurations_.rend()) ++found;
+  return *found;
 }
 
 std::uint64_t EntryLog::chain_at(std::uint64_t index) const {
@@ -266,24 +371,78 @@ std::string EntryLog::mark_block() const {
 // With the name, what it replaces is gone.
 Task<Result<void>> EntryLog::begin_segment(std::uint64_t first_index) {
   PREDA_CO_CHECK(co_await settle());
+  FileHead head;
+  head.before_index = first_index - 1;
+  head.before_term = terms_.term_at(head.before_index).value();
+  head.before_chain = chain_at(head.before_index);
+  head.configuration = configuration_at(head.before_index);
+  head.sequence = next_sequence();
+  PREDA_CO_TRY(Segment segment, co_await make_segment(head.sequence, encode_head(head)));
+  segment.before_index = head.before_index;
+  segment.before_term = head.before_term;
+  segment.before_chain = head.before_chain;
+  cut_from(first_index);
+  segments_.push_back(std::move(segment));
+  co_return Result<void>{};
+}
+
+Task<Result<void>> EntryLog::reset_to(std::uint64_t index, std::uint64_t term,
+                                      StoredConfiguration configuration) {
+  PREDA_CO_CHECK(co_await settle());
+  FileHead head;
+  head.before_index = index;
+  head.before_term = term;
+  head.is_reset = true;
+  head.configuration = std::move(configuration);
+  head.sequence = next_sequence();
+  PREDA_CO_TRY(Segment segment, co_await make_segment(head.sequence, encode_head(head)));
+  segment.before_index = index;
+  segment.before_term = term;
+  std::deque<Segment> old = std::exchange(segments_, {});
+  segments_.push_back(std::move(segment));
+  terms_ = TermLog(index, term);
+  base_chain_ = 0;
+  places_.clear();
+  is_mark_pending_ = false;
+  configurations_.clear();
+  configurations_.push_back(head.configuration);
+  for (const Segment& gone : old) {
+    PREDA_CO_CHECK(co_await files_.remove(gone.path));
+  }
+  co_return co_await files_.sync_directory(options_.directory);
+}
+
+Task<Result<void>> EntryLog::force_configuration(Configuration configuration) {
+  PREDA_CO_CHECK(co_await settle());
+  FileHead head;
+  head.before_index = terms_.last_index();
+  head.before_term = terms_.last_term();
+  head.before_chain = chain_at(terms_.last_index());
+  head.is_forced = true;
+  head.configuration = {terms_.last_index(), std::move(configuration)};
+  head.sequence = next_sequence();
+  PREDA_CO_TRY(Segment segment, co_await make_segment(head.sequence, encode_head(head)));
+  segment.before_index = head.before_index;
+  segment.before_term = head.before_term;
+  segment.before_chain = head.before_chain;
+  segments_.push_back(std::move(segment));
+  (void)join_configuration(head.configuration, true);
+  co_return Result<void>{};
+}
+
+// Durable when it returns, with its name.
+Task<Result<EntryLog::Segment>> EntryLog::make_segment(std::uint64_t sequence, std::string head) {
   Segment segment;
-  segment.sequence = segments_.empty() ? 1 : segments_.back().sequence + 1;
+  segment.sequence = sequence;
   segment.path = options_.directory + "/" + file_name(segment.sequence);
-  segment.before_index = first_index - 1;
-  segment.before_term = terms_.term_at(segment.before_index).value();
-  segment.before_chain = chain_at(segment.before_index);
   PREDA_CO_TRY(segment.file,
                co_await files_.open(segment.path,
                                     FileMode{.write = true, .create = true, .exclusive = true}));
-  std::string head = encode_block(kFileMagic, {segment.sequence, segment.before_index,
-                                               segment.before_term, segment.before_chain});
   PREDA_CO_CHECK(co_await segment.file->write(0, Buffer::take(std::move(head))));
   PREDA_CO_CHECK(co_await segment.file->sync());
   PREDA_CO_CHECK(co_await files_.sync_directory(options_.directory));
   segment.end_bytes = kBlockBytes;
-  cut_from(first_index);
-  segments_.push_back(std::move(segment));
-  co_return Result<void>{};
+  co_return segment;
 }
 
 Task<Result<void>> EntryLog::append(std::vector<Entry> entries) {
@@ -326,7 +485,10 @@ Task<Result<void>> EntryLog::write_group(std::vector<Entry> entries) {
   segments_.back().end_bytes = end_bytes;
   last_group_offset_bytes_ = group_offset;
   is_mark_pending_ = true;
-  for (const Entry& entry : entries) terms_.append(entry.term);
+  for (const Entry& entry : entries) {
+    terms_.append(entry.term);
+    (void)note_configuration(entry);
+  }
   places_.insert(places_.end(), places.begin(), places.end());
   co_return Result<void>{};
 }
@@ -341,6 +503,12 @@ Task<Result<void>> EntryLog::settle() {
   segments_.back().end_bytes = offset_bytes + kBlockBytes;
   is_mark_pending_ = false;
   co_return Result<void>{};
+}
+
+std::uint64_t EntryLog::size_bytes() const {
+  std::uint64_t sum = 0;
+  for (const Segment& segment : segments_) sum += segment.end_bytes;
+  return sum;
 }
 
 // The oldest goes first, and durably before the next, so that a crash leaves no hole. A file that a
@@ -366,6 +534,8 @@ Task<Result<void>> EntryLog::trim_to(std::uint64_t index) {
   places_.erase(places_.begin(),
                 places_.begin() + static_cast<std::ptrdiff_t>(base_index - terms_.base_index()));
   terms_.trim_to(base_index);
+  while (configurations_.size() > 1 && configurations_[1].index <= base_index)
+    configurations_.pop_front();
   co_return Result<void>{};
 }
 

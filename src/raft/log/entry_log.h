@@ -25,6 +25,10 @@ class EntryLog {
   static Task<Result<std::unique_ptr<EntryLog>>> open(FileSystem& files, EntryLogOptions options);
 
   const TermLog& terms() const { return terms_; }
+  // All that it knows of, from the one before its first entry on.
+  std::vector<StoredConfiguration> configurations() const {
+    return {configurations_.begin(), configurations_.end()};
+  }
   // Durable when it returns: one write and one sync for all of them (and a new file, where one is
   // begun). entries.front() may lie before the end: it takes the place of what is there from it on.
   Task<Result<void>> append(std::vector<Entry> entries);
@@ -32,6 +36,14 @@ class EntryLog {
   // called when nothing was appended for a while; otherwise the next append does it.
   Task<Result<void>> settle();
   bool is_settled() const { return !is_mark_pending_; }
+  // Durable when it returns: nothing is in the log any more, and it goes on after this entry.
+  Task<Result<void>> reset_to(std::uint64_t index, std::uint64_t term,
+                              StoredConfiguration configuration);
+  // From the end of the log on this one is in force, whatever the log says: for an operator's
+  // recovery, and for nothing else.
+  Task<Result<void>> force_configuration(Configuration configuration);
+  // Of all its files.
+  std::uint64_t size_bytes() const;
   // Removes files that hold nothing after `index`; what is left begins at terms().base_index() + 1.
   Task<Result<void>> trim_to(std::uint64_t index);
   // Entries first, first+1, ... up to last, at least one, at most about `bytes_max`. NotFound when
@@ -57,12 +69,20 @@ class EntryLog {
   };
   EntryLog(FileSystem& files, EntryLogOptions options)
       : files_(files), options_(std::move(options)) {}
+  Task<Result<void>> drop_before_reset(std::vector<std::string>* names);
   Task<Result<void>> load_segment(std::string name, bool is_last);
   Task<Result<void>> drop_torn_segment(Segment segment, Buffer bytes, bool is_last);
   Result<void> join_segment(const Segment& segment);
+  bool join_configuration(const StoredConfiguration& head, bool is_forced);
+  bool note_configuration(const Entry& entry);
+  const StoredConfiguration& configuration_at(std::uint64_t index) const;
   std::uint64_t load_groups(Segment& segment, ByteSpan bytes);
   Task<Result<void>> rewrite_tail(Buffer bytes, std::uint64_t marked_bytes);
   Task<Result<void>> begin_segment(std::uint64_t first_index);
+  Task<Result<Segment>> make_segment(std::uint64_t sequence, std::string head);
+  std::uint64_t next_sequence() const {
+    return segments_.empty() ? 1 : segments_.back().sequence + 1;
+  }
   Task<Result<void>> write_group(std::vector<Entry> entries);
   void cut_from(std::uint64_t index);
   std::string mark_block() const;
@@ -74,6 +94,7 @@ class EntryLog {
   FileSystem& files_;
   EntryLogOptions options_;
   TermLog terms_;
+  std::deque<StoredConfiguration> configurations_;
   std::uint64_t base_chain_ = 0;
   std::deque<Segment> segments_;  // consecutive sequences
   std::deque<Place> places_;      // of entry base_index + 1 + i

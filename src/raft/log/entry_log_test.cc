@@ -283,6 +283,100 @@ TEST(EntryLog, a_crash_while_it_is_trimmed_leaves_a_log) {
   }
 }
 
+Configuration voters_of(std::uint64_t count) {
+  Configuration configuration;
+  for (std::uint64_t i = 1; i <= count; ++i)
+    configuration.members.push_back({VoterId{i}, NodeId{i}, true});
+  return configuration;
+}
+
+Entry change_at(std::uint64_t index, std::uint64_t term, std::uint64_t voters) {
+  return {index, term, encode_configuration(voters_of(voters)), true};
+}
+
+TEST(EntryLog, configurations_are_known_after_files_are_begun_cut_and_trimmed) {
+  LogOnDisk disk;
+  ASSERT_TRUE(disk.open());
+  EXPECT_EQ(disk.log->configurations(), std::vector<StoredConfiguration>{{}});
+  ASSERT_TRUE(disk.append({change_at(1, 1, 3)}));
+  for (std::uint64_t index = 2; index < 20; index += 2)
+    ASSERT_TRUE(disk.append(entries_of(index, 2, 1, 3000)));
+  ASSERT_TRUE(disk.append({change_at(20, 1, 4)}));
+  ASSERT_TRUE(disk.append({change_at(21, 1, 5)}));
+  const std::vector<StoredConfiguration> all{
+      {}, {1, voters_of(3)}, {20, voters_of(4)}, {21, voters_of(5)}};
+  const auto reopen = [&] {
+    disk.log.reset();
+    return disk.open();
+  };
+  EXPECT_EQ(disk.log->configurations(), all);
+  ASSERT_TRUE(reopen());
+  EXPECT_EQ(disk.log->configurations(), all);
+  ASSERT_TRUE(disk.append(entries_of(21, 1, 2)));  // takes the place of the last one
+  EXPECT_EQ(disk.log->configurations().back(), all[2]);
+  ASSERT_TRUE(reopen());
+  EXPECT_EQ(disk.log->configurations().back(), all[2]);
+  ASSERT_TRUE(disk.world.run(disk.log->trim_to(19)));
+  ASSERT_GT(disk.log->terms().base_index(), 1u);
+  ASSERT_TRUE(reopen());
+  EXPECT_EQ(disk.log->configurations(), (std::vector<StoredConfiguration>{all[1], all[2]}));
+  EXPECT_EQ(disk.read_all().value().back(), entries_of(21, 1, 2).back());
+}
+
+TEST(EntryLog, a_forced_configuration_takes_the_place_of_what_the_log_says) {
+  LogOnDisk disk;
+  ASSERT_TRUE(disk.open());
+  ASSERT_TRUE(disk.append({change_at(1, 1, 3)}));
+  ASSERT_TRUE(disk.append({change_at(2, 1, 5)}));
+  ASSERT_TRUE(disk.world.run(disk.log->force_configuration(voters_of(1))));
+  ASSERT_TRUE(disk.append(entries_of(3, 1, 2)));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(disk.log->configurations().back(), (StoredConfiguration{2, voters_of(1)}));
+    EXPECT_EQ(disk.log->terms().last_index(), 3u);
+    disk.log.reset();
+    ASSERT_TRUE(disk.open());
+  }
+}
+
+TEST(EntryLog, a_crash_while_it_is_begun_anew_leaves_the_old_log_or_the_new_one) {
+  std::size_t old_ones = 0;
+  std::size_t new_ones = 0;
+  for (std::uint64_t crash_at = 0; crash_at < 14; ++crash_at) {
+    for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+      LogOnDisk disk(seed);
+      ASSERT_TRUE(disk.open());
+      Entries model;
+      for (int i = 0; i < 8; ++i) {
+        const Entries more = entries_of(model.size() + 1, 2, 1, 3000);
+        put(model, more);
+        ASSERT_TRUE(disk.append(more));
+      }
+      disk.disk.operation_count = 0;
+      disk.disk.crash_at = crash_at;
+      const bool is_done =
+          disk.world.run(disk.log->reset_to(100, 7, {90, voters_of(3)})).has_value();
+      disk.log.reset();
+      disk.disk.lose_power(disk.world.random);
+      ASSERT_TRUE(disk.open()) << crash_at;
+      const bool is_new = disk.log->terms().base_index() == 100;
+      ASSERT_TRUE(is_new || !is_done);
+      (is_new ? new_ones : old_ones) += 1;
+      if (!is_new) {
+        ASSERT_EQ(disk.read_all().value(), model);
+        continue;
+      }
+      ASSERT_EQ(disk.log->terms().last_term(), 7u);
+      ASSERT_EQ(disk.log->configurations(), (std::vector<StoredConfiguration>{{90, voters_of(3)}}));
+      ASSERT_TRUE(disk.append(entries_of(101, 2, 7)));
+      disk.log.reset();
+      ASSERT_TRUE(disk.open());
+      ASSERT_EQ(disk.read_all().value(), entries_of(101, 2, 7));
+    }
+  }
+  EXPECT_GT(old_ones, 0u);
+  EXPECT_GT(new_ones, 0u);
+}
+
 // Damages the files in every way that `damage` makes, and looks at what opens. `acknowledged` is
 // what marks vouch for.
 template <class Damage>

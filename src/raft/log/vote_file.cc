@@ -21,7 +21,7 @@ std::string encode(const Copy& copy) {
   body.le(copy.counter)
       .le(copy.state.term)
       .le(static_cast<std::uint8_t>(copy.state.vote.has_value() ? 1 : 0));
-  body.le(copy.state.vote.value_or(NodeId{}).value());
+  body.le(copy.state.vote.value_or(VoterId{}).value());
   Encoder whole;
   whole.raw(as_bytes(kMagic)).le(digest::crc32(as_bytes(body.str()))).raw(as_bytes(body.str()));
   return std::move(whole).take();
@@ -36,7 +36,7 @@ std::optional<Copy> decode(ByteSpan bytes) {
   copy.counter = decoder.le<std::uint64_t>();
   copy.state.term = decoder.le<std::uint64_t>();
   const auto has_vote = decoder.le<std::uint8_t>();
-  const NodeId vote{decoder.le<std::uint64_t>()};
+  const VoterId vote{decoder.le<std::uint64_t>()};
   if (!decoder.finished()) return std::nullopt;
   if (has_vote != 0) copy.state.vote = vote;
   return copy;

@@ -26,7 +26,7 @@ struct VoteOnDisk {
 };
 
 const std::vector<HardState> kStates{
-    {1, NodeId{1}}, {2, std::nullopt}, {2, NodeId{3}}, {7, NodeId{2}}, {8, NodeId{1}}};
+    {1, VoterId{1}}, {2, std::nullopt}, {2, VoterId{3}}, {7, VoterId{2}}, {8, VoterId{1}}};
 
 TEST(VoteFile, nothing_there_is_term_zero) {
   VoteOnDisk disk;

@@ -32,13 +32,19 @@ void CoreInspector::describe(const Core& core, std::string& out) {
   const auto add = [&out](std::uint64_t number) {
     out.append(reinterpret_cast<const char*>(&number), sizeof number);
   };
-  const auto add_node = [&](const std::optional<NodeId>& node) {
+  const auto add_node = [&](const std::optional<VoterId>& node) {
     add(node.has_value() ? node->value() + 1 : 0);
   };
   add(core.hard_state_.term);
   add_node(core.hard_state_.vote);
   add(core.log_.last_index());
-  for (std::uint64_t i = 1; i <= core.log_.last_index(); ++i) add(core.log_.term_at(i).value());
+  add(core.log_.base_index());
+  for (std::uint64_t i = core.log_.base_index() + 1; i <= core.log_.last_index(); ++i)
+    add(core.log_.term_at(i).value());
+  for (const StoredConfiguration& stored : core.configurations_) {
+    add(stored.index);
+    out += encode_configuration(stored.configuration);
+  }
   add(core.commit_index_);
   add(core.durable_index_);
   add(core.durable_term_);
@@ -49,7 +55,8 @@ void CoreInspector::describe(const Core& core, std::string& out) {
     add(node.value());
     add(progress.match);
     add(progress.next);
-    add((progress.is_probing ? 2u : 0u) + (progress.has_probe_in_flight ? 1u : 0u));
+    add((progress.is_probing ? 2u : 0u) + (progress.has_probe_in_flight ? 1u : 0u) +
+        (progress.has_answered ? 4u : 0u) + (progress.needs_snapshot ? 8u : 0u));
     add(progress.probe_last);
     add(progress.in_flight.size());
     for (const std::uint64_t last : progress.in_flight) add(last);

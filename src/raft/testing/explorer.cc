@@ -6,121 +6,19 @@
 #include <utility>
 
 #include "raft/message_codec.h"
+#include "raft/testing/core_cluster.h"
 #include "raft/testing/core_inspector.h"
+#include "raft/testing/explorer_state.h"
 
 namespace predastore::raft {
 namespace testing {
 namespace {
 
-constexpr std::size_t kVotersMax = 5;
-
-struct HashOfHash {
-  std::size_t operator()(const Hash128& hash) const { return hash.a; }
-};
-
-struct Save {
-  std::uint64_t number = 0;
-  std::optional<HardState> hard_state;
-  std::vector<Entry> entries;
-};
-
-struct Voter {
-  std::optional<Core> core;
-  HardState disk_state;
-  std::vector<Entry> disk_log;
-  std::vector<Save> saves;
-  std::vector<Entry> memory_log;
-  std::uint64_t applied = 0;
-  Hash128 hash;
-};
-
-struct Letter {
-  Message message;
-  Hash128 hash;
-};
-
-// What an observer who sees everything knows.
-struct Ghost {
-  std::map<std::uint64_t, NodeId> leaders;                          // by term
-  std::map<std::pair<std::uint64_t, std::uint64_t>, NodeId> votes;  // (term, voter)
-  std::vector<Entry> committed;
-  std::vector<std::uint64_t> committed_in;        // the term of whoever committed it first
-  std::map<std::uint64_t, std::uint64_t> floors;  // read id: what was committed when it began
-};
-
-struct State {
-  std::array<std::shared_ptr<const Voter>, kVotersMax> voters;
-  std::vector<std::shared_ptr<const Letter>> network;  // sorted by hash
-  std::shared_ptr<const Ghost> ghost;
-  Budget budget;
-  std::uint64_t last_read = 0;
-  std::uint64_t last_command = 0;
-};
-
-enum class Kind {
-  deliver,
-  duplicate,
-  save,
-  timeout,
-  heartbeat,
-  quorum_loss,
-  propose,
-  read,
-  unreachable,
-  transfer,
-  crash,
-  restart,
-};
-struct Action {
-  Kind kind;
-  std::size_t which = 0;   // voter, or place in the network
-  std::size_t detail = 0;  // crash: saves kept, doubled, plus one if a hard state goes ahead
-};
-
-void store(Voter& voter, const Save& save) {
-  if (save.hard_state.has_value()) voter.disk_state = *save.hard_state;
-  if (save.entries.empty()) return;
-  voter.disk_log.resize(save.entries.front().index - 1);
-  voter.disk_log.insert(voter.disk_log.end(), save.entries.begin(), save.entries.end());
-}
-
-void rehash(Voter& voter) {
-  std::string bytes;
-  const auto add = [&bytes](std::uint64_t number) {
-    bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
-  };
-  const auto add_entries = [&](const std::vector<Entry>& entries) {
-    add(entries.size());
-    for (const Entry& entry : entries) {
-      add(entry.index);
-      add(entry.term);
-      bytes += entry.command;
-      bytes += '/';
-    }
-  };
-  add(voter.core.has_value() ? 1 : 0);
-  add(voter.disk_state.term);
-  add(voter.disk_state.vote.value_or(NodeId{}).value());
-  add_entries(voter.disk_log);
-  add(voter.saves.size());
-  for (const Save& save : voter.saves) {
-    add(save.hard_state.has_value() ? 1 : 0);
-    if (save.hard_state.has_value()) {
-      add(save.hard_state->term);
-      add(save.hard_state->vote.value_or(NodeId{}).value());
-    }
-    add_entries(save.entries);
-  }
-  add_entries(voter.memory_log);
-  add(voter.applied);
-  if (voter.core.has_value()) CoreInspector::describe(*voter.core, bytes);
-  voter.hash = hash_of(bytes);
-}
-
 class Explorer {
  public:
   explicit Explorer(const ExploreOptions& options) : options_(options) {
-    for (std::size_t i = 0; i < options_.voter_count; ++i) ids_.push_back(NodeId{i + 1});
+    const std::size_t count = std::max(options_.voter_count, options_.replica_count);
+    for (std::size_t i = 0; i < count; ++i) ids_.push_back(VoterId{i + 1});
   }
 
   ExploreResult run() {
@@ -178,7 +76,9 @@ class Explorer {
           voter.disk_log.push_back({index, term, "s" + std::to_string(term)});
         }
       }
-      voter.applied = options_.start_committed;
+      voter.applied = std::min<std::uint64_t>(options_.start_committed, voter.disk_log.size());
+      if (i < options_.voter_count)
+        voter.first_configuration = {0, voters_up_to(options_.voter_count)};
       if (i == 0) {
         ghost.committed.assign(
             voter.disk_log.begin(),
@@ -210,14 +110,19 @@ class Explorer {
   void begin(Voter& voter, std::size_t which) {
     CoreOptions core;
     core.self = ids_[which];
-    core.voters = ids_;
     core.append_entries_max = 2;
     core.appends_in_flight_max = 2;
     TermLog terms;
     for (const Entry& entry : voter.disk_log) terms.append(entry.term);
+    if (voter.disk_base > 0) terms.trim_to(voter.disk_base);
     voter.memory_log = voter.disk_log;
     voter.saves.clear();
-    voter.core.emplace(core, StoredState{voter.disk_state, terms, voter.applied}, kFrozen);
+    voter.needed.reset();
+    voter.core.emplace(
+        core,
+        StoredState{voter.disk_state, terms, voter.applied,
+                    configurations_in(voter.disk_log, voter.disk_base, voter.first_configuration)},
+        kFrozen);
     CoreInspector::freeze(*voter.core);
   }
 
@@ -253,6 +158,9 @@ class Explorer {
             actions.push_back({Kind::crash, i, kept * 2 + 1});
         }
       }
+      if (budget.trims > 0 && voter.applied > voter.core->log().base_index())
+        actions.push_back({Kind::trim, i});
+      if (can_fetch(state, voter)) actions.push_back({Kind::fetch, i});
       if (voter.core->role() != ReplicaRole::leader) {
         if (budget.timeouts > 0 && voter.core->term() < budget.term_max)
           actions.push_back({Kind::timeout, i});
@@ -262,6 +170,8 @@ class Explorer {
       if (budget.quorum_losses > 0) actions.push_back({Kind::quorum_loss, i});
       if (budget.proposals > 0) actions.push_back({Kind::propose, i});
       if (budget.reads > 0) actions.push_back({Kind::read, i});
+      for (std::size_t which = 0; which < options_.changes.size() && budget.changes > 0; ++which)
+        actions.push_back({Kind::change, i, which});
       for (std::size_t peer = 0; peer < ids_.size() && budget.transfers > 0; ++peer) {
         if (peer != i) actions.push_back({Kind::transfer, i, peer});
       }
@@ -272,6 +182,37 @@ class Explorer {
       }
     }
     return actions;
+  }
+
+  static const Voter* source_of(const State& state, const Voter& voter) {
+    return state.voters[voter.needed->from.value() - 1].get();
+  }
+  static bool can_fetch(const State& state, const Voter& voter) {
+    if (!voter.needed.has_value()) return false;
+    const Voter* source = source_of(state, voter);
+    return source->core.has_value() && source->applied >= voter.needed->index;
+  }
+
+  void fetch(const State& state, Voter& voter) {
+    const Voter& source = *source_of(state, voter);
+    voter.needed.reset();
+    if (source.applied <= voter.applied) return;
+    Snapshot snapshot;
+    snapshot.index = source.applied;
+    snapshot.term = source.memory_log[source.applied - 1].term;
+    snapshot.configuration = source.core->configuration_at(snapshot.index);
+    voter.incoming.assign(source.memory_log.begin(),
+                          source.memory_log.begin() + static_cast<std::ptrdiff_t>(source.applied));
+    if (!voter.core->install(snapshot, kFrozen)) return;
+    ++result_.snapshots;
+    if (voter.core->log().base_index() != snapshot.index) voter.applied = snapshot.index;
+  }
+
+  void change(State& state, Voter& voter, const MemberChange& change) {
+    --state.budget.changes;
+    const std::uint64_t before = voter.core->configuration_index();
+    (void)voter.core->change_members(change, kFrozen);
+    result_.changes += voter.core->configuration_index() != before ? 1 : 0;
   }
 
   std::size_t to_of(const State& state, std::size_t letter) const {
@@ -292,6 +233,7 @@ class Explorer {
     }
     Voter voter = *state.voters[which];
     const std::uint64_t commit_before = voter.core.has_value() ? voter.core->commit_index() : 0;
+    voter.was_leader = voter.core.has_value() && voter.core->role() == ReplicaRole::leader;
     const std::uint64_t term_before = voter.core.has_value() ? voter.core->term() : 0;
     switch (action.kind) {
       case Kind::deliver:
@@ -332,6 +274,13 @@ class Explorer {
         --state.budget.transfers;
         (void)voter.core->transfer(ids_[action.detail], kFrozen);
         break;
+      case Kind::change: change(state, voter, options_.changes[action.detail]); break;
+      case Kind::trim:
+        --state.budget.trims;
+        voter.core->trim_to(voter.applied);
+        voter.disk_base = voter.applied;
+        break;
+      case Kind::fetch: fetch(state, voter); break;
       case Kind::crash: crash(state, voter, action.detail); break;
       case Kind::restart: begin(voter, which); break;
     }
@@ -348,7 +297,7 @@ class Explorer {
   }
 
   void grant_pre_votes(Voter& voter, std::size_t which) {
-    for (const NodeId peer : ids_) {
+    for (const VoterId peer : ids_) {
       if (peer == ids_[which] || voter.core->role() != ReplicaRole::candidate) continue;
       Message grant;
       grant.kind = MessageKind::pre_vote_answer;
@@ -383,13 +332,22 @@ class Explorer {
     while (voter.core->has_output()) {
       Output output = voter.core->take_output();
       CoreInspector::freeze(*voter.core);
+      std::vector<Entry> reset;
+      StoredConfiguration reset_configuration;
+      if (output.reset.has_value()) {
+        reset = voter.incoming;
+        reset_configuration = voter.core->configuration_at(output.reset->index);
+        voter.memory_log = reset;
+      }
+      if (output.needed_snapshot.has_value()) voter.needed = output.needed_snapshot;
       if (!output.entries.empty()) {
         voter.memory_log.resize(output.entries.front().index - 1);
         voter.memory_log.insert(voter.memory_log.end(), output.entries.begin(),
                                 output.entries.end());
       }
       if (output.save_number != 0) {
-        voter.saves.push_back({output.save_number, output.hard_state, std::move(output.entries)});
+        voter.saves.push_back({output.save_number, output.hard_state, std::move(output.entries),
+                               std::move(reset), std::move(reset_configuration)});
         if (options_.sabotage == Sabotage::acknowledges_before_storing)
           voter.core->saved(output.save_number, kFrozen);
         if (options_.has_instant_saves) {
@@ -410,10 +368,14 @@ class Explorer {
     const std::uint64_t apply_to =
         std::min(voter.core->commit_index(), voter.core->durable_index());
     if (apply_to > voter.disk_log.size()) violate("applied before it was stored");
+    if (apply_to > voter.applied && voter.applied < voter.core->log().base_index())
+      violate("applied what is gone");
     voter.applied = std::max(voter.applied, apply_to);
   }
 
   void send(State& state, const Voter& voter, Message message) {
+    if (message.count > 0 && message.index < voter.core->log().base_index())
+      violate("sent what is gone");
     for (std::uint64_t i = 1; i <= message.count; ++i)
       message.entries.push_back(voter.memory_log.at(message.index + i - 1));
     message.count = 0;
@@ -469,12 +431,17 @@ class Explorer {
       if (grown == nullptr) grown = std::make_shared<Ghost>(*state.ghost);
       grown->committed.push_back(entry);
       grown->committed_in.push_back(voter.core->term());
+      // Of the configuration that its leader goes by; others hear of it later.
+      const Configuration& configuration = voter.core->configuration();
+      if (voter.core->role() != ReplicaRole::leader && !voter.was_leader) continue;
       std::size_t holders = 0;
       for (std::size_t i = 0; i < ids_.size(); ++i) {
+        if (!configuration.is_voter(ids_[i])) continue;
         const Voter& holder = i == which ? voter : *state.voters[i];
         holders += holder.disk_log.size() >= index && holder.disk_log[index - 1] == entry ? 1 : 0;
       }
-      if (holders <= ids_.size() / 2) return violate("committed without a majority that has it");
+      if (holders < configuration.majority())
+        return violate("committed without a majority that has it");
     }
     if (grown == nullptr) return;
     ++result_.commits;
@@ -535,9 +502,9 @@ class Explorer {
       feed(hash, letter->hash.b);
     }
     const Budget& budget = state.budget;
-    for (const int left :
-         {budget.timeouts, budget.proposals, budget.reads, budget.heartbeats, budget.crashes,
-          budget.doubles, budget.quorum_losses, budget.transfers, budget.unreachables})
+    for (const int left : {budget.timeouts, budget.proposals, budget.reads, budget.heartbeats,
+                           budget.crashes, budget.doubles, budget.quorum_losses, budget.transfers,
+                           budget.unreachables, budget.changes, budget.trims})
       feed(hash, static_cast<std::uint64_t>(left));
     const Ghost& ghost = *state.ghost;
     for (const auto& [term, leader] : ghost.leaders) feed(hash, term * 16 + leader.value());
@@ -561,10 +528,14 @@ class Explorer {
   }
 
   std::string describe(const State& state, const Action& action) const {
-    static constexpr const char* kNames[] = {
-        "deliver",     "deliver a copy of", "save",    "timeout",
-        "heartbeat",   "quorum loss",       "propose", "read",
-        "unreachable", "transfer",          "crash",   "restart"};
+    static constexpr const char* kNames[] = {"deliver",     "deliver a copy of",
+                                             "save",        "timeout",
+                                             "heartbeat",   "quorum loss",
+                                             "propose",     "read",
+                                             "unreachable", "transfer",
+                                             "change",      "trim",
+                                             "fetch",       "crash",
+                                             "restart"};
     std::string text = kNames[static_cast<std::size_t>(action.kind)];
     if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
       const Message& m = state.network[action.which]->message;
@@ -580,7 +551,7 @@ class Explorer {
   }
 
   const ExploreOptions& options_;
-  std::vector<NodeId> ids_;
+  std::vector<VoterId> ids_;
   ExploreResult result_;
   std::unordered_set<Hash128, HashOfHash> visited_;
   std::vector<Frame> stack_;

@@ -28,13 +28,17 @@ struct Budget {
   int quorum_losses = 0;
   int unreachables = 0;
   int transfers = 0;
+  int changes = 0;  // of members, out of ExploreOptions::changes
+  int trims = 0;    // of a log, up to what its replica has applied
 };
 
 // A way to be wrong on purpose: so that the exploration itself is tested.
 enum class Sabotage { none, forgets_votes, acknowledges_before_storing };
 
 struct ExploreOptions {
-  std::size_t voter_count = 3;
+  std::size_t voter_count = 3;        // the first ones
+  std::size_t replica_count = 0;      // with those that know nothing yet; zero: there are none
+  std::vector<MemberChange> changes;  // that a leader may be asked for
   std::vector<std::vector<std::uint64_t>> start_logs;  // terms of the entries on each disk
   std::vector<HardState> start_states;
   std::uint64_t start_committed = 0;  // entries that are known to be committed, in all logs
@@ -58,6 +62,8 @@ struct ExploreResult {
   std::uint64_t leaders = 0;       // distinct states in which somebody leads
   std::uint64_t commits = 0;       // transitions that committed something
   std::uint64_t reads = 0;         // that released a read
+  std::uint64_t changes = 0;       // that changed the configuration
+  std::uint64_t snapshots = 0;     // that took a state in place of a log
 };
 
 // Every history of the real core within the budget: each state is visited once, and in each the
