@@ -4,6 +4,7 @@
 
 #include "admin/key_api.h"
 #include "admin/metrics.h"
+#include "admin/options_api.h"
 #include "admin/status.h"
 #include "env/environment.h"
 #include "http/server.h"
@@ -16,8 +17,9 @@ namespace predastore::admin {
 class AdminApi {
  public:
   using Local = std::function<LocalNumbers()>;
-  AdminApi(Environment env, ClusterView& view, access::AccessKeys& keys, Local local)
-      : env_(env), view_(view), keys_(env, keys), local_(std::move(local)) {}
+  AdminApi(Environment env, ClusterView& view, access::AccessKeys& keys, meta::MetaService& meta,
+           Local local)
+      : env_(env), view_(view), keys_(env, keys), options_(env, meta), local_(std::move(local)) {}
 
   Task<void> handle(http::Exchange& exchange);
 
@@ -30,6 +32,7 @@ class AdminApi {
   Environment env_;
   ClusterView& view_;
   KeyApi keys_;
+  OptionsApi options_;
   Local local_;
 };
 

@@ -154,17 +154,17 @@ TEST_F(ChunkRebuild, what_makes_no_sense_is_refused) {
 }
 
 TEST_F(ChunkRebuild, compressed_chunks_are_smaller_and_as_safe) {
-  for (const auto codec : {segment::Codec::lz4, segment::Codec::snappy, segment::Codec::zstd}) {
+  for (const auto compression : {Compression::lz4, Compression::snappy, Compression::zstd}) {
     TestCluster cluster{5};
-    ChunkOptions options;
-    options.compression = codec;
-    ChunkService service{cluster.env(), cluster, options};
+    ChunkService service{cluster.env(), cluster, ChunkOptions{}};
+    ChunkTarget target = target_of(cluster, {2, 1}, 1);
+    target.compression = compression;
     // Text, with a stretch in it that does not get smaller.
     std::string bytes;
     while (bytes.size() < 600'000) bytes += "line " + std::to_string(bytes.size()) + "\n";
     bytes.replace(200'000, 150'000, bytes_of(150'000, 1));
     const auto layout =
-        cluster.run(write_chunk(service, target_of(cluster, {2, 1}, 1), bytes)).value();
+        cluster.run(write_chunk(service, std::move(target), bytes)).value();
     std::uint64_t used = 0;
     for (std::uint64_t id = 1; id <= 5; ++id)
       used += cluster.node(id).store->status().written_bytes;
@@ -182,10 +182,38 @@ TEST_F(ChunkRebuild, compressed_chunks_are_smaller_and_as_safe) {
                            WriteEpoch{5},
                            {{ShardRole{1}, target_of(cluster, {2, 1}, 1).candidates[4]}}};
     const auto rebuilt = cluster.run(service.rebuild(request, cluster.in(1min))).value();
+    // A rebuilt shard is compressed as the shards that it was made from.
+    const shard::DriveStatus now =
+        cluster.node(rebuilt.places[1].node).store->status();
+    EXPECT_LT(now.written_bytes, bytes.size() * 2 / 5);
     cluster.node(layout.places[0].node).faults.is_down = true;
     check(rebuilt);
     cluster.run(service.stop());
   }
+}
+
+TEST_F(ChunkRebuild, a_range_of_a_compressed_chunk_reads_only_the_segments_that_hold_it) {
+  TestCluster cluster{3};
+  ChunkService service{cluster.env(), cluster, ChunkOptions{}};
+  ChunkTarget target = target_of(cluster, {2, 1}, 1);
+  target.compression = Compression::zstd;
+  std::string bytes;
+  while (bytes.size() < 3'000'000) bytes += "line " + std::to_string(bytes.size()) + "\n";
+  const auto layout = cluster.run(write_chunk(service, std::move(target), bytes)).value();
+  const auto read = [&](std::uint64_t offset, std::uint64_t size) {
+    std::uint64_t before = 0;
+    std::uint64_t after = 0;
+    for (std::uint64_t id = 1; id <= 3; ++id) before += cluster.node(id).fetched_segment_count;
+    auto part = cluster.run(service.read(layout, offset, size, cluster.in(1min)));
+    EXPECT_TRUE(part.has_value());
+    EXPECT_EQ(joined(*part), bytes.substr(offset, size));
+    for (std::uint64_t id = 1; id <= 3; ++id) after += cluster.node(id).fetched_segment_count;
+    return after - before;
+  };
+  EXPECT_EQ(read(1'000'000, 100), 1U);
+  EXPECT_EQ(read(20 * 65536 - 1, 2), 2U);
+  EXPECT_EQ(read(10 * 65536, 4 * 65536), 4U);
+  cluster.run(service.stop());
 }
 
 // ---- the small parts

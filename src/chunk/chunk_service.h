@@ -33,6 +33,7 @@ struct ChunkTarget {
   std::vector<NodeId> candidates;  // of the ring: K+M by role, then substitutes
   WriteEpoch write_epoch;
   Incarnation incarnation;
+  Compression compression = Compression::none;  // each segment is raw where it saves too little
 };
 
 // One role of a chunk that a rebuild writes, and to whom.

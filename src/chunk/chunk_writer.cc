@@ -209,7 +209,7 @@ Task<Result<void>> WriterState::feed(std::size_t index, shard::ShardWriter& writ
       role.queue.pop_front();
     }
     role.in_append = batch.size();
-    batch = co_await encode_segments(service.env_, service.options_.compression, std::move(batch));
+    batch = co_await encode_segments(service.env_, codec_of(target.compression), std::move(batch));
     const Instant deadline = service.env_.clock.now() + service.options_.append_timeout;
     auto appended = co_await writer.append(std::move(batch), deadline);
     role.in_append = 0;

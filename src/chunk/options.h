@@ -3,7 +3,6 @@
 #include <cstddef>
 
 #include "env/clock.h"
-#include "segment/codec.h"
 
 namespace predastore::chunk {
 
@@ -16,9 +15,6 @@ struct ChunkOptions {
   Duration commit_timeout = 15s;
   std::size_t write_window_stripes = 16;  // of one chunk, that not all of its stores have taken
   std::size_t held_stripes_max = 4;       // kept for a node that failed a moment ago
-
-  // How segments of new chunks are stored; each for itself, and raw where that saves too little.
-  segment::Codec compression = segment::Codec::raw;
 
   // Reading. One fetch; after the hedge delay (learned, within these bounds) other roles are asked
   // as well, for at most one fetch in twenty.

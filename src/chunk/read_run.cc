@@ -233,8 +233,10 @@ void ReadRun::take(std::size_t role, std::size_t row, std::size_t count,
     Cell& filled = cell(row + i, role);
     if (filled.state != State::pending) continue;  // it was late, and is decoded by now
     Result<Buffer> bytes = make_error(ErrorCode::Corruption, "a shard is too short");
+    const std::uint8_t codec = i < segments.size() ? segments[i].codec : std::uint8_t{0};
     if (i < segments.size()) bytes = check(role, row + i, std::move(segments[i]));
     if (bytes) {
+      if (codec != 0) codec_ = static_cast<segment::Codec>(codec);
       filled.state = State::good;
       filled.bytes = std::move(*bytes);
       continue;

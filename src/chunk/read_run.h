@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "chunk/chunk_service.h"
+#include "segment/codec.h"
 
 namespace predastore::chunk {
 
@@ -25,6 +26,8 @@ class ReadRun : public std::enable_shared_from_this<ReadRun> {
   static Task<Result<void>> execute(std::shared_ptr<ReadRun> self);
   // After execute(), once: the wanted bytes in order, as slices of segments, one for each segment.
   std::vector<Buffer> take_wanted();
+  // How the segments that were read and did get smaller are compressed (the last of them).
+  segment::Codec codec() const { return codec_; }
 
  private:
   enum class State { unknown, wanted, pending, good, bad };
@@ -77,6 +80,7 @@ class ReadRun : public std::enable_shared_from_this<ReadRun> {
   std::vector<Source> sources_;
   std::vector<Cell> cells_;
   std::size_t launched_count_ = 0;
+  segment::Codec codec_ = segment::Codec::raw;
   Signal changed_;
 };
 

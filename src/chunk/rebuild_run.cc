@@ -106,6 +106,7 @@ Task<Result<std::vector<Buffer>>> RebuildRun::read_window(std::uint32_t first,
   for (const Output& output : outputs_) request.last_resort.push_back(output.role);
   auto run = std::make_shared<ReadRun>(service_, std::move(request));
   PREDA_CO_CHECK(co_await ReadRun::execute(run));
+  codec_ = run->codec();
   co_return run->take_wanted();
 }
 
@@ -145,7 +146,7 @@ Task<Result<void>> RebuildRun::write_stripe(StripeIndex stripe, std::vector<Buff
     std::vector<shard::Segment> segments;
     segments.push_back(std::move(segment));
     segments =
-        co_await encode_segments(service_.env_, service_.options_.compression, std::move(segments));
+        co_await encode_segments(service_.env_, codec_, std::move(segments));
     const Instant deadline =
         std::min(deadline_, service_.env_.clock.now() + service_.options_.append_timeout);
     auto appended = co_await output.writer->append(std::move(segments), deadline);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "chunk/chunk_service.h"
+#include "segment/codec.h"
 
 namespace predastore::chunk {
 
@@ -41,6 +42,7 @@ class RebuildRun {
   RebuildRequest request_;
   Instant deadline_;
   std::vector<Output> outputs_;
+  segment::Codec codec_ = segment::Codec::raw;  // as the segments of this window were found
   std::uint64_t crc64nvme_ = 0;
   std::optional<Error> first_error_;
 };

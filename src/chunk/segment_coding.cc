@@ -5,6 +5,17 @@
 
 namespace predastore::chunk {
 
+segment::Codec codec_of(Compression compression) {
+  switch (compression) {
+    case Compression::lz4: return segment::Codec::lz4;
+    case Compression::snappy: return segment::Codec::snappy;
+    case Compression::zstd: return segment::Codec::zstd;
+    case Compression::by_default:
+    case Compression::none: break;
+  }
+  return segment::Codec::raw;
+}
+
 Task<std::vector<shard::Segment>> encode_segments(Environment env, segment::Codec codec,
                                                   std::vector<shard::Segment> segments) {
   if (codec != segment::Codec::raw) {

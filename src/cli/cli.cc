@@ -27,6 +27,7 @@ struct Parsed {
   StatusOptions status;
   std::string output = "table";
   KeyCommand key;
+  OptionsCommand options;
   CertOptions cert;
   FsckCommand fsck;
   std::string shard_file;
@@ -180,6 +181,60 @@ void add_key(CLI::App& root, Parsed& parsed) {
       "    predastore key rotate PSEXAMPLEEXAMPLE1234");
 }
 
+CLI::App* add_options_command(CLI::App& parent, Parsed& parsed, const std::string& action,
+                              const std::string& help, int (*run)(const OptionsCommand&)) {
+  CLI::App* app = parent.add_subcommand(action, help);
+  app->add_option("--output", parsed.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app->add_option("--config", parsed.config_file, "A node's TOML file (instead of --dir)");
+  add_directory(*app, parsed.directory);
+  choose(*app, parsed, [&parsed, action, run] {
+    parsed.options.action = action;
+    parsed.options.config_file = parsed.config_file;
+    parsed.options.directory = parsed.directory;
+    parsed.options.is_json = parsed.output == "json";
+    return run(parsed.options);
+  });
+  return app;
+}
+
+void add_bucket(CLI::App& root, Parsed& parsed) {
+  CLI::App* bucket = root.add_subcommand("bucket", "How the objects of a bucket are stored");
+  bucket->require_subcommand(1);
+  CLI::App* show =
+      add_options_command(*bucket, parsed, "show", "One bucket, or all of them", bucket_options);
+  show->add_option("NAME", parsed.options.bucket, "The bucket (default: all)");
+  CLI::App* set =
+      add_options_command(*bucket, parsed, "set", "Change how new objects are stored", bucket_options);
+  set->add_option("NAME", parsed.options.bucket, "The bucket")->required();
+  set->add_option("--compression", parsed.options.compression, "Of new objects")
+      ->check(CLI::IsMember({"default", "none", "lz4", "snappy", "zstd"}));
+  bucket->footer(
+      "New objects go by it within a second; those that are there stay as they are.\n\n"
+      "EXAMPLES\n"
+      "    predastore bucket show\n"
+      "    predastore bucket set logs --compression zstd");
+}
+
+void add_cluster(CLI::App& root, Parsed& parsed) {
+  CLI::App* cluster = root.add_subcommand("cluster", "What is set for the whole cluster");
+  cluster->require_subcommand(1);
+  add_options_command(*cluster, parsed, "show", "All of it", cluster_options);
+  CLI::App* set = add_options_command(*cluster, parsed, "set", "Change it", cluster_options);
+  set->add_option("--compression", parsed.options.compression, "Of buckets that do not say")
+      ->check(CLI::IsMember({"none", "lz4", "snappy", "zstd"}));
+  set->add_option("--sweep", parsed.options.sweep,
+                  "Whether shards that nothing names are deleted. It is to be off after metadata was "
+                  "recovered by hand, until all that counts is known to be named")
+      ->check(CLI::IsMember({"on", "off"}));
+  cluster->footer(
+      "EXAMPLES\n"
+      "    predastore cluster show\n"
+      "    predastore cluster set --compression lz4\n"
+      "    predastore cluster set --sweep off");
+}
+
 void add_config(CLI::App& root, Parsed& parsed) {
   CLI::App* config = root.add_subcommand("config", "Configuration files");
   config->require_subcommand(1);
@@ -262,6 +317,8 @@ int run(int argc, const char* const* argv) {
   add_demo(root, parsed);
   add_status(root, parsed);
   add_key(root, parsed);
+  add_bucket(root, parsed);
+  add_cluster(root, parsed);
   add_config(root, parsed);
   add_cert(root, parsed);
   add_drive_tools(root, parsed);

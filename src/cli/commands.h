@@ -51,6 +51,19 @@ struct KeyCommand {
 };
 int key(const KeyCommand& command);
 
+// `bucket` and `cluster`: what operators set in the replicated metadata.
+struct OptionsCommand {
+  std::string action;       // show, set
+  std::string bucket;       // empty with show: all of them
+  std::string compression;  // empty: as it is
+  std::string sweep;        // "on", "off"; empty: as it is
+  std::string config_file;  // one of the two
+  std::string directory;
+  bool is_json = false;
+};
+int bucket_options(const OptionsCommand& command);
+int cluster_options(const OptionsCommand& command);
+
 struct CertOptions {
   std::string directory = ".";
   std::string cluster_id;  // hex; empty: a new one

@@ -1,5 +1,6 @@
 #include "meta/keys.h"
 
+#include "base/buffer.h"
 #include "base/codec.h"
 
 namespace predastore::meta {
@@ -110,6 +111,10 @@ std::string session_answer(std::uint64_t id, std::uint64_t number) {
 std::string ring(RingEpoch epoch) { return "r" + Encoder{}.be(epoch.value()).str(); }
 std::string node(NodeId id) { return "n" + be64(id.value()); }
 std::string setting(std::string_view name) { return "s" + std::string{name}; }
+std::string drive_mark_prefix(NodeId node) { return "v" + be64(node.value()); }
+std::string drive_mark(NodeId node, const DriveId& drive) {
+  return drive_mark_prefix(node) + std::string{as_text(drive.span())};
+}
 std::string deleted_bucket(Incarnation incarnation) { return "d" + be64(incarnation.value()); }
 
 }  // namespace keys

@@ -68,6 +68,8 @@ std::string session_answer(std::uint64_t id, std::uint64_t number);
 std::string ring(RingEpoch epoch);
 std::string node(NodeId id);
 std::string setting(std::string_view name);
+std::string drive_mark_prefix(NodeId node);
+std::string drive_mark(NodeId node, const DriveId& drive);
 std::string deleted_bucket(Incarnation incarnation);  // while there are uploads of it
 
 }  // namespace keys

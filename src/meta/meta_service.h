@@ -146,6 +146,7 @@ struct WriteContext {
   BucketRecord bucket;
   RingRecord ring;  // current epoch
   WriteEpoch write_epoch;
+  Compression compression = Compression::none;  // the bucket's, or the cluster's
 };
 
 // A chunk with missing or damaged roles, from the repair queue.
@@ -170,6 +171,38 @@ struct SwapLayout {
   WriteEpoch write_epoch;
 };
 
+// Only what is given changes.
+struct BucketOptions {
+  std::string bucket;
+  std::optional<Compression> compression;
+};
+struct ClusterOptions {
+  std::optional<Compression> compression;  // of buckets that do not say
+  std::optional<bool> is_sweep_off;
+  std::optional<bool> is_heal_paused;
+};
+
+// What many chunks are at one read point, and what the sweep goes by.
+struct NamedLayouts {
+  std::vector<ChunkLayout> layouts;  // of the keys that have one, in order; those of garbage, too
+  WriteEpoch write_epoch;
+  std::uint64_t write_epochs = 0;  // G
+  bool is_sweep_off = true;
+};
+// Layouts that name a node, of a piece of the table.
+struct LayoutPage {
+  std::vector<ChunkLayout> layouts;
+  std::string next_after;  // ask from there on; empty: that was all
+};
+// How far a drive was, once.
+struct DriveMark {
+  DriveId drive;
+  std::uint64_t sequence = 0;  // of its highest durable decision
+  bool is_reconciled = false;  // in a report: this is how far it is now, though it was further
+};
+inline constexpr std::size_t kLayoutsOfMax = 4096;  // keys of one layouts_of
+inline constexpr std::size_t kDrivesMax = 64;       // marks kept of one node
+
 struct ClusterState {
   ClusterId cluster_id;
   std::vector<NodeRecord> nodes;
@@ -178,6 +211,11 @@ struct ClusterState {
   std::uint64_t object_count = 0;
   std::uint64_t repair_pending = 0;
   std::uint64_t garbage_pending = 0;
+  std::uint64_t write_epochs = 0;    // G
+  std::uint64_t garbage_epochs = 0;  // G'
+  Compression compression = Compression::none;
+  bool is_sweep_off = false;
+  bool is_heal_paused = false;
 };
 
 // The metadata of the cluster. Every write returns after its command was committed by a majority
@@ -239,6 +277,16 @@ class MetaService {
                                                                Instant deadline) = 0;
   virtual Task<Result<ChunkLayout>> get_layout(ObjectId object_id, ChunkIndex chunk_index,
                                                Instant deadline) = 0;
+  // At one read point; at most kLayoutsOfMax keys (chunk_key()).
+  virtual Task<Result<NamedLayouts>> layouts_of(std::vector<std::string> /*chunk_keys*/,
+                                                Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "layouts_of");
+  }
+  // Of the next `scanned_max` layouts after a chunk key those that name the node.
+  virtual Task<Result<LayoutPage>> layouts_on(NodeId /*node*/, std::string /*after*/,
+                                              std::uint32_t /*scanned_max*/, Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "layouts_on");
+  }
   virtual Task<Result<void>> report_damage(
       std::vector<ShardKey> shards, Instant deadline) = 0;  // into the repair queue, deduplicated
   virtual Task<Result<std::vector<RepairItem>>> repair_queue(std::uint32_t max_entries,
@@ -257,6 +305,24 @@ class MetaService {
   virtual Task<Result<void>> garbage_done(std::vector<std::uint64_t> ids, Instant deadline) = 0;
   virtual Task<Result<ClusterState>> cluster_state(Instant deadline) = 0;
   virtual Task<Result<RingRecord>> ring(RingEpoch epoch, Instant deadline) = 0;
+
+  // Answer with how it is then. NotFound "bucket".
+  virtual Task<Result<BucketRecord>> set_bucket_options(BucketOptions /*options*/,
+                                                        Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "set_bucket_options");
+  }
+  virtual Task<Result<void>> set_cluster_options(ClusterOptions /*options*/, Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "set_cluster_options");
+  }
+  // Marks only grow, but for a drive that was reconciled. At most kDrivesMax are kept of a node, the
+  // latest ones.
+  virtual Task<Result<void>> report_drives(NodeId /*node*/, std::vector<DriveMark> /*marks*/,
+                                           Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "report_drives");
+  }
+  virtual Task<Result<std::vector<DriveMark>>> drive_marks(NodeId /*node*/, Instant /*deadline*/) {
+    co_return make_error(ErrorCode::Unsupported, "drive_marks");
+  }
 
   // Small named values (access keys): replicated, compared by nobody.
   virtual Task<Result<void>> put_setting(std::string name, std::string value, Instant deadline) = 0;

@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "meta/state/applier.h"
+#include "meta/upkeep_queries.h"
 
 namespace predastore::meta {
 namespace {
@@ -33,6 +34,9 @@ class Reader {
       case pb::Query::kClusterState: return cluster_state();
       case pb::Query::kRing: return ring(query.ring());
       case pb::Query::kSetting: return setting(query.setting());
+      case pb::Query::kLayoutsOf: return layouts_of(state_, query.layouts_of());
+      case pb::Query::kLayoutsOn: return layouts_on(state_, query.layouts_on());
+      case pb::Query::kDriveMarks: return drive_marks(state_, query.drive_marks());
       case pb::Query::kListSettings: return setting_page(query.list_settings());
       case pb::Query::BODY_NOT_SET: break;
     }
@@ -71,6 +75,10 @@ class Reader {
     *context->mutable_bucket() = to_message(found);
     *context->mutable_ring() = to_message(*current);
     context->set_write_epoch(system.write_epoch());
+    const Compression compression = found.compression == Compression::by_default
+                                        ? default_compression(system)
+                                        : found.compression;
+    context->set_compression(static_cast<std::uint32_t>(compression));
     return answer;
   }
 
@@ -263,6 +271,11 @@ class Reader {
     out->set_object_count(system.object_count());
     out->set_repair_pending(system.repair_pending());
     out->set_garbage_pending(system.garbage_pending());
+    out->set_write_epochs(system.limits().write_epochs());
+    out->set_garbage_epochs(system.limits().garbage_epochs());
+    out->set_compression(static_cast<std::uint32_t>(default_compression(system)));
+    out->set_is_sweep_off(system.is_sweep_off());
+    out->set_is_heal_paused(system.is_heal_paused());
     return answer;
   }
   Answer ring(const pb::GetRing& query) {

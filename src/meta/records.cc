@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "model/compression.h"
+
 namespace predastore::meta {
 namespace {
 
@@ -105,6 +107,12 @@ Result<ObjectRecord> from_message(const pb::Object& message) {
   return record;
 }
 
+Result<Compression> compression_from(std::uint32_t number) {
+  if (!is_known_compression(number))
+    return make_error(ErrorCode::Corruption, "a compression that is not known");
+  return static_cast<Compression>(number);
+}
+
 pb::Bucket to_message(const BucketRecord& record) {
   pb::Bucket message;
   message.set_version(kRecordVersion);
@@ -115,6 +123,7 @@ pb::Bucket to_message(const BucketRecord& record) {
   message.set_data_shards(record.rs.data_shards);
   message.set_parity_shards(record.rs.parity_shards);
   message.set_region(record.region);
+  message.set_compression(static_cast<std::uint32_t>(record.compression));
   return message;
 }
 Result<BucketRecord> from_message(const pb::Bucket& message) {
@@ -125,6 +134,7 @@ Result<BucketRecord> from_message(const pb::Bucket& message) {
   record.owner = message.owner();
   PREDA_TRY(record.rs, rs_from(message.data_shards(), message.parity_shards()));
   record.region = message.region();
+  PREDA_TRY(record.compression, compression_from(message.compression()));
   return record;
 }
 

@@ -26,6 +26,7 @@ pb::RenameCondition to_message(const RenameCondition& condition);
 pb::RenameObject to_message(const RenameObject& rename);
 
 Result<ObjectId> object_id_from(std::string_view bytes);
+Result<Compression> compression_from(std::uint32_t number);
 Result<ObjectChecksum> from_message(const pb::Checksum& message);
 Result<ObjectPart> from_message(const pb::Part& message);
 Result<ObjectRecord> from_message(const pb::Object& message);

@@ -7,6 +7,7 @@
 #include "meta/duties.h"
 #include "meta/query_client.h"
 #include "meta/state/applier.h"
+#include "meta/upkeep_calls.h"
 
 namespace predastore::meta {
 namespace {
@@ -246,6 +247,37 @@ class Service final : public ReplicatedMetaService {
     co_return from_message(answer.ring());
   }
 
+  Task<Result<BucketRecord>> set_bucket_options(BucketOptions options, Instant deadline) override {
+    contexts_.erase(options.bucket);
+    auto command = set_bucket_options_command(options);
+    PREDA_CO_TRY(const pb::Answer answer, co_await proposer_.propose(std::move(command), deadline));
+    co_return from_message(answer.bucket());
+  }
+  Task<Result<void>> set_cluster_options(ClusterOptions options, Instant deadline) override {
+    contexts_.clear();
+    co_return co_await execute(set_cluster_options_command(options), deadline);
+  }
+  Task<Result<void>> report_drives(NodeId node, std::vector<DriveMark> marks,
+                                   Instant deadline) override {
+    co_return co_await execute(report_drives_command(node, marks), deadline);
+  }
+  Task<Result<std::vector<DriveMark>>> drive_marks(NodeId node, Instant deadline) override {
+    PREDA_CO_TRY(const pb::QueryAnswer answer,
+                 co_await queries_.query(drive_marks_query(node), deadline));
+    co_return drive_marks_from(answer);
+  }
+  Task<Result<NamedLayouts>> layouts_of(std::vector<std::string> chunk_keys,
+                                        Instant deadline) override {
+    PREDA_CO_TRY(const pb::QueryAnswer answer,
+                 co_await queries_.query(layouts_of_query(std::move(chunk_keys)), deadline));
+    co_return named_layouts_from(answer);
+  }
+  Task<Result<LayoutPage>> layouts_on(NodeId node, std::string after, std::uint32_t scanned_max,
+                                      Instant deadline) override {
+    pb::Query query = layouts_on_query(node, std::move(after), scanned_max);
+    PREDA_CO_TRY(const pb::QueryAnswer answer, co_await queries_.query(std::move(query), deadline));
+    co_return layout_page_from(answer);
+  }
   Task<Result<void>> set_tagging(std::string bucket, std::string key, std::string tagging,
                                  Instant deadline) override {
     pb::Command command;
@@ -379,6 +411,7 @@ Task<Result<WriteContext>> Service::write_context(std::string bucket, Instant de
   PREDA_CO_TRY(fresh.context.bucket, from_message(answer.write_context().bucket()));
   PREDA_CO_TRY(fresh.context.ring, from_message(answer.write_context().ring()));
   fresh.context.write_epoch = WriteEpoch{answer.write_context().write_epoch()};
+  PREDA_CO_TRY(fresh.context.compression, compression_from(answer.write_context().compression()));
   fresh.expires = begin + options_.write_context_cache;
   if (contexts_.size() >= kContextsMax) contexts_.clear();
   contexts_.insert_or_assign(bucket, fresh);
@@ -519,6 +552,7 @@ Task<Result<ClusterState>> Service::cluster_state(Instant deadline) {
   state.object_count = found.object_count();
   state.repair_pending = found.repair_pending();
   state.garbage_pending = found.garbage_pending();
+  PREDA_CO_CHECK(read_options(found, state));
   co_return state;
 }
 

@@ -85,6 +85,15 @@ struct ObjectRecord {
   friend bool operator==(const ObjectRecord&, const ObjectRecord&) = default;
 };
 
+// How the segments of new chunks are stored. The numbers are in stored records.
+enum class Compression : std::uint8_t {
+  by_default = 0,  // what the cluster says
+  none = 1,
+  lz4 = 2,
+  snappy = 3,
+  zstd = 4,
+};
+
 struct BucketRecord {
   std::string name;
   Incarnation incarnation;
@@ -92,6 +101,7 @@ struct BucketRecord {
   std::string owner;
   RsConfig rs;
   std::string region;
+  Compression compression = Compression::by_default;
   friend bool operator==(const BucketRecord&, const BucketRecord&) = default;
 };
 

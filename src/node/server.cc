@@ -110,7 +110,7 @@ class Process {
   Result<void> listen_admin(const std::string& ca, const std::string& certificate,
                             const std::string& key) {
     view_ = std::make_unique<NodeClusterView>(env_, *node_);
-    admin_api_ = std::make_unique<admin::AdminApi>(env_, *view_, node_->keys(),
+    admin_api_ = std::make_unique<admin::AdminApi>(env_, *view_, node_->keys(), node_->meta(),
                                                    [this] { return local_numbers(); });
     const ListenAddress at = split_address(config_.admin_address);
     http::ServerOptions options;

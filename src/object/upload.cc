@@ -138,6 +138,7 @@ Result<void> Upload::begin_chunk() {
   target.rs = rs_;
   target.write_epoch = context_.write_epoch;
   target.incarnation = context_.bucket.incarnation;
+  target.compression = context_.compression;
   PREDA_TRY(auto placed, store_.chunks_.placed(std::move(target), context_.ring, bucket_, key_));
   PREDA_TRY(writer_, store_.chunks_.create(std::move(placed)));
   in_chunk_bytes_ = 0;

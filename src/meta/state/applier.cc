@@ -106,6 +106,9 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kGarbageDone: return garbage_done(command.garbage_done());
     case pb::Command::kPutSetting: return put_setting(command.put_setting());
     case pb::Command::kSetTagging: return set_tagging(command.set_tagging());
+    case pb::Command::kSetBucketOptions: return set_bucket_options(command.set_bucket_options());
+    case pb::Command::kSetClusterOptions: return set_cluster_options(command.set_cluster_options());
+    case pb::Command::kReportDrives: return report_drives(command.report_drives());
     case pb::Command::kChangeSetting: return change_setting(command.change_setting());
     case pb::Command::kRenameObject: return rename_object(command.rename_object());
     case pb::Command::BODY_NOT_SET: break;

@@ -41,6 +41,12 @@ class Applier {
   Refusable put_setting(const pb::PutSetting& command);
   Refusable change_setting(const pb::ChangeSetting& command);
 
+  // state/apply_options.cc
+  Refusable set_bucket_options(const pb::SetBucketOptions& command);
+  Refusable set_cluster_options(const pb::SetClusterOptions& command);
+  Refusable report_drives(const pb::ReportDrives& command);
+  void forget_oldest_drives(NodeId node);
+
   // state/apply_objects.cc
   Refusable put_object(const pb::PutObject& command);
   Refusable delete_objects(const pb::DeleteObjects& command);
