@@ -102,8 +102,10 @@ Task<void> KeyApi::list(http::Exchange& exchange) {
 
 Task<void> KeyApi::create(http::Exchange& exchange) {
   const auto body = co_await read_body(exchange, kBodyBytesMax);
-  Result<std::string> description = body ? description_of(*body) : Result<std::string>(body.error());
-  auto made = description ? access::make_access_key() : Result<access::AccessKey>(description.error());
+  Result<std::string> description =
+      body ? description_of(*body) : Result<std::string>(body.error());
+  auto made =
+      description ? access::make_access_key() : Result<access::AccessKey>(description.error());
   if (!made) {
     co_await refuse(exchange, std::move(made).error());
     co_return;

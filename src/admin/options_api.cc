@@ -85,9 +85,8 @@ Task<void> OptionsApi::handle(http::Exchange& exchange) {
   const std::string& method = exchange.request().method;
   const std::string path{exchange.request().path()};
   const bool is_cluster = path == kCluster;
-  std::string name = !is_cluster && path.size() > kBuckets.size()
-                         ? path.substr(kBuckets.size() + 1)
-                         : std::string{};
+  std::string name = !is_cluster && path.size() > kBuckets.size() ? path.substr(kBuckets.size() + 1)
+                                                                  : std::string{};
   if (is_cluster && method == "GET") {
     co_await show_cluster(exchange);
   } else if (is_cluster && method == "POST") {

@@ -10,8 +10,8 @@
 namespace predastore::admin {
 
 // What operators set for a bucket or for the whole cluster: /v1/buckets and what is below it, and
-// /v1/cluster; see openapi.yaml. A change is replicated when it is answered, and new writes go by it
-// within a second.
+// /v1/cluster; see openapi.yaml. A change is replicated when it is answered, and new writes go by
+// it within a second.
 class OptionsApi {
  public:
   OptionsApi(Environment env, meta::MetaService& meta) : env_(env), meta_(meta) {}

@@ -163,8 +163,7 @@ TEST_F(ChunkRebuild, compressed_chunks_are_smaller_and_as_safe) {
     std::string bytes;
     while (bytes.size() < 600'000) bytes += "line " + std::to_string(bytes.size()) + "\n";
     bytes.replace(200'000, 150'000, bytes_of(150'000, 1));
-    const auto layout =
-        cluster.run(write_chunk(service, std::move(target), bytes)).value();
+    const auto layout = cluster.run(write_chunk(service, std::move(target), bytes)).value();
     std::uint64_t used = 0;
     for (std::uint64_t id = 1; id <= 5; ++id)
       used += cluster.node(id).store->status().written_bytes;
@@ -183,8 +182,7 @@ TEST_F(ChunkRebuild, compressed_chunks_are_smaller_and_as_safe) {
                            {{ShardRole{1}, target_of(cluster, {2, 1}, 1).candidates[4]}}};
     const auto rebuilt = cluster.run(service.rebuild(request, cluster.in(1min))).value();
     // A rebuilt shard is compressed as the shards that it was made from.
-    const shard::DriveStatus now =
-        cluster.node(rebuilt.places[1].node).store->status();
+    const shard::DriveStatus now = cluster.node(rebuilt.places[1].node).store->status();
     EXPECT_LT(now.written_bytes, bytes.size() * 2 / 5);
     cluster.node(layout.places[0].node).faults.is_down = true;
     check(rebuilt);

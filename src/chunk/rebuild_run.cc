@@ -145,8 +145,7 @@ Task<Result<void>> RebuildRun::write_stripe(StripeIndex stripe, std::vector<Buff
     segment.stored = bytes;
     std::vector<shard::Segment> segments;
     segments.push_back(std::move(segment));
-    segments =
-        co_await encode_segments(service_.env_, codec_, std::move(segments));
+    segments = co_await encode_segments(service_.env_, codec_, std::move(segments));
     const Instant deadline =
         std::min(deadline_, service_.env_.clock.now() + service_.options_.append_timeout);
     auto appended = co_await output.writer->append(std::move(segments), deadline);

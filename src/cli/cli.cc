@@ -205,8 +205,8 @@ void add_bucket(CLI::App& root, Parsed& parsed) {
   CLI::App* show =
       add_options_command(*bucket, parsed, "show", "One bucket, or all of them", bucket_options);
   show->add_option("NAME", parsed.options.bucket, "The bucket (default: all)");
-  CLI::App* set =
-      add_options_command(*bucket, parsed, "set", "Change how new objects are stored", bucket_options);
+  CLI::App* set = add_options_command(*bucket, parsed, "set", "Change how new objects are stored",
+                                      bucket_options);
   set->add_option("NAME", parsed.options.bucket, "The bucket")->required();
   set->add_option("--compression", parsed.options.compression, "Of new objects")
       ->check(CLI::IsMember({"default", "none", "lz4", "snappy", "zstd"}));
@@ -224,9 +224,10 @@ void add_cluster(CLI::App& root, Parsed& parsed) {
   CLI::App* set = add_options_command(*cluster, parsed, "set", "Change it", cluster_options);
   set->add_option("--compression", parsed.options.compression, "Of buckets that do not say")
       ->check(CLI::IsMember({"none", "lz4", "snappy", "zstd"}));
-  set->add_option("--sweep", parsed.options.sweep,
-                  "Whether shards that nothing names are deleted. It is to be off after metadata was "
-                  "recovered by hand, until all that counts is known to be named")
+  set->add_option(
+         "--sweep", parsed.options.sweep,
+         "Whether shards that nothing names are deleted. It is to be off after metadata was "
+         "recovered by hand, until all that counts is known to be named")
       ->check(CLI::IsMember({"on", "off"}));
   cluster->footer(
       "EXAMPLES\n"

@@ -42,8 +42,8 @@ std::string bucket_line(const json::object& bucket) {
 }
 
 std::string buckets_text(const json::object& answer) {
-  std::string out =
-      fmt::format("{:<30}  {:<6}  {:<11}  {:<19}\n", "BUCKET", "RS", "COMPRESSION", "CREATED (UTC)");
+  std::string out = fmt::format("{:<30}  {:<6}  {:<11}  {:<19}\n", "BUCKET", "RS", "COMPRESSION",
+                                "CREATED (UTC)");
   const json::value* list = answer.if_contains("buckets");
   if (list == nullptr || !list->is_array()) return out + bucket_line(answer);
   for (const json::value& entry : list->as_array()) {

@@ -314,8 +314,8 @@ class MetaService {
   virtual Task<Result<void>> set_cluster_options(ClusterOptions /*options*/, Instant /*deadline*/) {
     co_return make_error(ErrorCode::Unsupported, "set_cluster_options");
   }
-  // Marks only grow, but for a drive that was reconciled. At most kDrivesMax are kept of a node, the
-  // latest ones.
+  // Marks only grow, but for a drive that was reconciled. At most kDrivesMax are kept of a node,
+  // the latest ones.
   virtual Task<Result<void>> report_drives(NodeId /*node*/, std::vector<DriveMark> /*marks*/,
                                            Instant /*deadline*/) {
     co_return make_error(ErrorCode::Unsupported, "report_drives");

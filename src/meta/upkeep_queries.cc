@@ -52,7 +52,8 @@ Result<pb::QueryAnswer> layouts_on(State& state, const pb::LayoutsOn& query) {
     if (!layout) break;
     const bool is_named = std::ranges::any_of(
         layout->places, [node](const ShardPlace& place) { return place.node == node; });
-    if (is_named && !state.is_released(layout->object_id)) *page->add_layouts() = to_message(*layout);
+    if (is_named && !state.is_released(layout->object_id))
+      *page->add_layouts() = to_message(*layout);
   }
   return answer;
 }
