@@ -121,6 +121,17 @@ TEST_F(Options, layouts_that_name_a_node_come_in_pages_to_the_end) {
   five.node_count = 5;
   start(five);
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(put("k" + std::to_string(i)));
+  const auto before = run(service().layouts_after({}, 1000, soon())).value();
+  for (std::size_t i = 0; i < before.size(); i += 3) {  // some move to a node that nothing named
+    SwapLayout swap;
+    swap.layout = before[i];
+    swap.layout.generation = next(swap.layout.generation);
+    swap.write_epoch = cluster().write_epoch;
+    for (ShardPlace& place : swap.layout.places) {
+      if (place.node == NodeId{2}) place.node = NodeId{5};
+    }
+    ASSERT_TRUE(run(service().swap_layout(swap, soon())));
+  }
   const auto all = run(service().layouts_after({}, 1000, soon())).value();
   std::vector<ChunkLayout> expected;
   for (const ChunkLayout& layout : all) {
