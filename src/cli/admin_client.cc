@@ -152,19 +152,6 @@ Result<http::ClientOptions> member_options(const node::Config& config) {
   return options;
 }
 
-Task<Result<unsigned>> fetch_root(Environment env, HostPort at) {
-  http::ClientOptions options;
-  options.connect_timeout = kConnectTimeout;
-  options.idle_timeout = kAnswerTimeout;
-  PREDA_CO_TRY(auto client,
-               co_await http::Client::connect(env, at.host, at.port, std::move(options)));
-  http::RequestHead head;
-  Buffer none;
-  PREDA_CO_TRY(auto response,
-               co_await client->fetch(std::move(head), std::move(none), kAnswerMaxBytes));
-  co_return response.head.status;
-}
-
 }  // namespace
 
 Result<HostPort> parse_host_port(const std::string& address) {
@@ -224,13 +211,6 @@ Result<node::Config> config_of_cluster(const std::string& config_file,
   node::ConfigCheck check = node::check_config(text, config_file);
   if (!check.config) return make_error(ErrorCode::InvalidArgument, check.report(config_file));
   return std::move(*check.config);
-}
-
-bool answers_http(ProductionHost& host, const std::string& address) {
-  const auto at = parse_host_port(address);
-  if (!at) return false;
-  const auto status = run_until_done(host.loop, fetch_root(host.environment(), *at));
-  return status.has_value() && *status < 500;
 }
 
 }  // namespace predastore::cli

@@ -47,7 +47,4 @@ Result<AdminAnswer> call_admin(ProductionHost& host, const node::Config& config,
 Result<node::Config> config_of_cluster(const std::string& config_file,
                                        const std::string& directory);
 
-// Whether something that speaks HTTP answers there, with a status below 500.
-bool answers_http(ProductionHost& host, const std::string& address);
-
 }  // namespace predastore::cli

@@ -72,6 +72,8 @@ void add_demo(CLI::App& root, Parsed& parsed) {
                    ->capture_default_str();
   demo->add_option("--drive-capacity", options.drive_capacity,
                    "What a node may store, such as 256MiB (default: what the file system has)");
+  demo->add_flag("--tls", options.has_tls,
+                 "S3 over HTTPS, with an authority of its own (`demo env` names it to clients)");
   demo->add_flag("--detach", options.is_detached, "Return when the cluster is ready");
   add_directory(*demo, parsed.directory);
   demo->footer(

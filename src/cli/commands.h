@@ -14,6 +14,7 @@ struct DemoOptions {
   std::string rs = "2+1";
   std::uint16_t s3_port = 9000;
   std::string drive_capacity;
+  bool has_tls = false;
   bool is_detached = false;
   // Which of them the user named: a cluster that exists has its own and is not changed by these.
   bool has_node_count = false;

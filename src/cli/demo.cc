@@ -53,6 +53,7 @@ Result<DemoLayout> open_or_make(const DemoOptions& options) {
     PREDA_TRY(plan.rs, parse_rs(options.rs));
     plan.s3_port = options.s3_port;
     plan.drive_capacity = options.drive_capacity;
+    plan.has_tls = options.has_tls;
     PREDA_CHECK(make_demo(plan));
   }
   return load_demo(options.directory);
@@ -72,6 +73,10 @@ Result<void> matches(const DemoOptions& options, const DemoLayout& layout) {
   if (options.has_node_count && options.node_count != layout.nodes.size())
     return differs("--nodes", std::to_string(layout.nodes.size()));
   if (options.has_rs && options.rs != rs) return differs("--rs", rs);
+  if (options.has_tls && !layout.has_tls())
+    return make_error(ErrorCode::InvalidArgument,
+                      fmt::format("the cluster in {} was made without --tls; choose another --dir",
+                                  layout.directory));
   const auto at = parse_host_port(first.s3_address);
   if (options.has_s3_port && at && at->port != options.s3_port)
     return differs("--s3-port", std::to_string(at->port));
@@ -80,9 +85,10 @@ Result<void> matches(const DemoOptions& options, const DemoLayout& layout) {
 
 // Every server runs, every one answers S3 to the key of the cluster, and the metadata has a leader.
 bool is_ready(ProductionHost& host, const DemoLayout& layout, const node::RootKey& key) {
-  for (const node::Config& config : layout.nodes) {
-    const auto answer =
-        s3_request(host, config.s3_address, config.region, key, "GET", "/", std::string{});
+  for (std::uint32_t number = 1; number <= layout.nodes.size(); ++number) {
+    const auto endpoint = layout.s3_endpoint(number);
+    if (!endpoint) return false;
+    const auto answer = s3_request(host, *endpoint, key, "GET", "/", std::string{});
     if (!answer || answer->status != 200) return false;
   }
   const auto answer = ask_status(host, layout.nodes.front());
@@ -125,7 +131,7 @@ Result<std::uint32_t> start_all(const DemoLayout& layout, StartOptions options) 
 void print_banner(const DemoLayout& layout) {
   std::string endpoints;
   for (const node::Config& config : layout.nodes)
-    endpoints += fmt::format(" http://{}", config.s3_address);
+    endpoints += fmt::format(" {}://{}", layout.has_tls() ? "https" : "http", config.s3_address);
   const node::Config& first = layout.nodes.front();
   fmt::print(
       "predastore {}: a cluster of {} nodes, RS({},{}), in {}\n"
@@ -239,9 +245,14 @@ int demo_env(const std::string& directory) {
   const auto key = node::load_root_key(first.root_key_file);
   if (!key) return fail(kExitConfig, key.error().detail);
   fmt::print(
-      "export AWS_ENDPOINT_URL=http://{} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={} "
-      "AWS_DEFAULT_REGION={}\n",
-      first.s3_address, key->access_key_id, key->secret_access_key, first.region);
+      "export AWS_ENDPOINT_URL={}://{} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={} "
+      "AWS_DEFAULT_REGION={}",
+      layout->has_tls() ? "https" : "http", first.s3_address, key->access_key_id,
+      key->secret_access_key, first.region);
+  if (layout->has_tls())
+    fmt::print(" AWS_CA_BUNDLE={0} SSL_CERT_FILE={0} NODE_EXTRA_CA_CERTS={0}",
+               layout->s3_ca_file());
+  fmt::print("\n");
   return kExitOk;
 }
 
@@ -263,7 +274,8 @@ int demo_start(const std::string& directory, std::uint32_t number) {
     PREDA_TRY(const pid_t pid, start_server(layout, number, StartOptions{}));
     ProductionHost host{1};
     const Instant deadline = host.environment().clock.now() + kReadyPatience;
-    while (!answers_http(host, layout.nodes[number - 1].s3_address)) {
+    PREDA_TRY(const S3Endpoint endpoint, layout.s3_endpoint(number));
+    while (!answers_http(host, endpoint)) {
       ::waitpid(pid, nullptr, WNOHANG);
       if (!running_server(layout, number))
         return make_error(ErrorCode::Unavailable,

@@ -26,30 +26,30 @@ Result<std::string> expect(Result<S3Answer> answer, unsigned low, unsigned high,
 
 // Through one node in, through every node out, then away.
 Result<void> round_trip(ProductionHost& host, const DemoLayout& layout, const node::RootKey& key) {
-  const node::Config& first = layout.nodes.front();
-  const auto send = [&](const std::string& address, const std::string& method,
+  PREDA_TRY(const S3Endpoint first, layout.s3_endpoint(1));
+  const auto send = [&](const S3Endpoint& endpoint, const std::string& method,
                         const std::string& path, const std::string& body) {
-    return s3_request(host, address, first.region, key, method, path, body);
+    return s3_request(host, endpoint, key, method, path, body);
   };
   const std::string object_path =
       fmt::format("{}/check-{:016x}", kBucketPath, host.random.next_u64());
   std::string bytes(kObjectSizeBytes, '\0');
   host.random.fill(std::as_writable_bytes(std::span{bytes}));
   // The bucket may be there from before: AWS answers 200 in us-east-1, 409 elsewhere.
-  auto made = send(first.s3_address, "PUT", kBucketPath, "");
+  auto made = send(first, "PUT", kBucketPath, "");
   if (!made || made->status != 409) {
     PREDA_CHECK(expect(std::move(made), 200, 200, "making a bucket"));
   }
-  PREDA_CHECK(expect(send(first.s3_address, "PUT", object_path, bytes), 200, 200, "PUT"));
-  for (const node::Config& node : layout.nodes) {
+  PREDA_CHECK(expect(send(first, "PUT", object_path, bytes), 200, 200, "PUT"));
+  for (std::uint32_t number = 1; number <= layout.nodes.size(); ++number) {
+    PREDA_TRY(const S3Endpoint endpoint, layout.s3_endpoint(number));
     PREDA_TRY(const std::string back,
-              expect(send(node.s3_address, "GET", object_path, ""), 200, 200, "GET"));
+              expect(send(endpoint, "GET", object_path, ""), 200, 200, "GET"));
     if (back != bytes)
-      return make_error(ErrorCode::Corruption, "other bytes came back through " + node.s3_address);
+      return make_error(ErrorCode::Corruption, "other bytes came back through " + endpoint.address);
   }
-  PREDA_CHECK(expect(send(first.s3_address, "DELETE", object_path, ""), 200, 204, "DELETE"));
-  PREDA_CHECK(
-      expect(send(first.s3_address, "GET", object_path, ""), 404, 404, "GET of what was deleted"));
+  PREDA_CHECK(expect(send(first, "DELETE", object_path, ""), 200, 204, "DELETE"));
+  PREDA_CHECK(expect(send(first, "GET", object_path, ""), 404, 404, "GET of what was deleted"));
   return {};
 }
 

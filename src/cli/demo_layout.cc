@@ -79,6 +79,7 @@ std::string config_text(const DemoPlan& plan, const Identities& ids, std::uint32
   text +=
       fmt::format("\n[rs]\ndata = {}\nparity = {}\n\n", plan.rs.data_shards, plan.rs.parity_shards);
   text += "[s3]\nregion = \"us-east-1\"\nroot_key_file = \"../root_key.toml\"\n";
+  if (plan.has_tls) text += "tls_certificate = \"s3.pem\"\ntls_key = \"s3.key\"\n";
   return text + nodes_text(plan, ids);
 }
 
@@ -91,6 +92,23 @@ Result<void> write_node(const DemoPlan& plan, const Identities& ids,
   PREDA_CHECK(write_new_file(directory + "/node.pem", pair.cert_pem, false));
   PREDA_CHECK(write_new_file(directory + "/node.key", pair.key_pem, true));
   return write_new_file(directory + "/predastore.toml", config_text(plan, ids, index), false);
+}
+
+// An authority of its own: what it signs is no member of the cluster. Its key is not kept.
+Result<void> write_s3_certificates(const DemoPlan& plan, const std::string& directory) {
+  SystemRandom random;
+  ClusterId unrelated;
+  random.fill(unrelated.bytes);
+  PREDA_TRY(const auto authority, crypto::CertificateAuthority::create(unrelated));
+  PREDA_CHECK(write_new_file(directory + "/s3_ca.pem", authority.cert_pem(), false));
+  for (std::uint32_t i = 1; i <= plan.node_count; ++i) {
+    PREDA_TRY(const crypto::CertificatePair pair,
+              authority.issue(random_node_id(random), {"127.0.0.1", "localhost", "*.localhost"}));
+    const std::string node = fmt::format("{}/n{}", directory, i);
+    PREDA_CHECK(write_new_file(node + "/s3.pem", pair.cert_pem, false));
+    PREDA_CHECK(write_new_file(node + "/s3.key", pair.key_pem, true));
+  }
+  return {};
 }
 
 Result<void> write_all(const DemoPlan& plan, const std::string& directory) {
@@ -109,6 +127,7 @@ Result<void> write_all(const DemoPlan& plan, const std::string& directory) {
   for (std::uint32_t i = 0; i < plan.node_count; ++i) {
     PREDA_CHECK(write_node(plan, ids, authority, i, fmt::format("{}/n{}", directory, i + 1)));
   }
+  if (plan.has_tls) return write_s3_certificates(plan, directory);
   return {};
 }
 
@@ -165,6 +184,16 @@ std::string DemoLayout::log_file(std::uint32_t number) const {
 }
 std::string DemoLayout::pid_file(std::uint32_t number) const {
   return node_directory(number) + "/server.pid";
+}
+
+Result<S3Endpoint> DemoLayout::s3_endpoint(std::uint32_t number) const {
+  const node::Config& config = nodes[number - 1];
+  S3Endpoint endpoint{config.s3_address, config.region, std::nullopt};
+  if (!config.s3_tls_certificate_file.empty()) {
+    endpoint.tls.emplace();
+    PREDA_TRY(endpoint.tls->ca_pem, node::load_text(s3_ca_file()));
+  }
+  return endpoint;
 }
 
 bool demo_exists(const std::string& directory) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/s3_client.h"
 #include "model/layout.h"
 #include "node/config.h"
 
@@ -16,6 +17,7 @@ struct DemoPlan {
   std::uint32_t node_count = 3;
   RsConfig rs;
   std::uint16_t s3_port = 9000;  // of the first node; node i adds i - 1
+  bool has_tls = false;          // S3 over HTTPS
   std::string drive_capacity;    // empty: what the file system has; else as in the file
 };
 
@@ -33,7 +35,7 @@ Result<void> check_plan(const DemoPlan& plan);
 
 // A local cluster on disk:
 //   DIR/ca.pem ca.key root_key.toml, DIR/n<i>/predastore.toml node.pem node.key data/ server.log
-//   server.pid
+//   server.pid; with HTTPS also DIR/s3_ca.pem and DIR/n<i>/s3.pem s3.key
 struct DemoLayout {
   std::string directory;
   std::vector<node::Config> nodes;  // n1 first
@@ -42,6 +44,10 @@ struct DemoLayout {
   std::string config_file(std::uint32_t number) const;
   std::string log_file(std::uint32_t number) const;
   std::string pid_file(std::uint32_t number) const;
+  // Where S3 of a node is; over HTTPS with the authority in DIR/s3_ca.pem. NotFound without that.
+  Result<S3Endpoint> s3_endpoint(std::uint32_t number) const;
+  bool has_tls() const { return !nodes.front().s3_tls_certificate_file.empty(); }
+  std::string s3_ca_file() const { return directory + "/s3_ca.pem"; }
 };
 
 bool demo_exists(const std::string& directory);

@@ -13,6 +13,7 @@ namespace predastore::cli {
 
 namespace {
 
+constexpr Duration kProbeTimeout = 4s;
 constexpr std::size_t kBodyMaxBytes = 256 * 1024 * 1024;
 
 std::string hex_sha256(std::string_view text) {
@@ -20,8 +21,8 @@ std::string hex_sha256(std::string_view text) {
   return to_hex(as_bytes(raw));
 }
 
-Task<Result<S3Answer>> send(Environment env, HostPort at, http::RequestHead head, Buffer body) {
-  http::ClientOptions options;
+Task<Result<S3Answer>> send(Environment env, HostPort at, http::ClientOptions options,
+                            http::RequestHead head, Buffer body) {
   PREDA_CO_TRY(auto client,
                co_await http::Client::connect(env, at.host, at.port, std::move(options)));
   PREDA_CO_TRY(auto response,
@@ -55,28 +56,45 @@ std::string sign_v4(const SigningInput& input, const node::RootKey& key) {
                      key.access_key_id, scope, signed_headers, to_hex(as_bytes(signature)));
 }
 
-Result<S3Answer> s3_request(ProductionHost& host, const std::string& address,
-                            const std::string& region, const node::RootKey& key,
-                            const std::string& method, const std::string& path,
-                            const std::string& body) {
-  PREDA_TRY(const HostPort at, parse_host_port(address));
+std::string S3Endpoint::url() const {
+  return fmt::format("{}://{}", tls ? "https" : "http", address);
+}
+
+bool answers_http(ProductionHost& host, const S3Endpoint& endpoint) {
+  const auto at = parse_host_port(endpoint.address);
+  if (!at) return false;
+  http::ClientOptions options;
+  options.tls = endpoint.tls;
+  options.connect_timeout = kProbeTimeout;
+  options.idle_timeout = kProbeTimeout;
+  const auto answer = run_until_done(
+      host.loop, send(host.environment(), *at, std::move(options), http::RequestHead{}, Buffer{}));
+  return answer.has_value() && answer->status < 500;
+}
+
+Result<S3Answer> s3_request(ProductionHost& host, const S3Endpoint& endpoint,
+                            const node::RootKey& key, const std::string& method,
+                            const std::string& path, const std::string& body) {
+  PREDA_TRY(const HostPort at, parse_host_port(endpoint.address));
   const auto now = host.environment().clock.wall_now();
   SigningInput input;
   input.method = method;
   input.path = path;
-  input.host = address;
+  input.host = endpoint.address;
   input.amz_date =
       fmt::format("{:%Y%m%dT%H%M%S}Z", std::chrono::time_point_cast<std::chrono::seconds>(now));
   input.payload_sha256 = hex_sha256(body);
-  input.region = region;
+  input.region = endpoint.region;
   http::RequestHead head;
   head.method = method;
   head.target = path;
-  head.headers.add("Host", address);
+  head.headers.add("Host", endpoint.address);
   head.headers.add("x-amz-content-sha256", input.payload_sha256);
   head.headers.add("x-amz-date", input.amz_date);
   head.headers.add("Authorization", sign_v4(input, key));
-  return run_until_done(host.loop, send(host.environment(), at, std::move(head),
+  http::ClientOptions options;
+  options.tls = endpoint.tls;
+  return run_until_done(host.loop, send(host.environment(), at, std::move(options), std::move(head),
                                         Buffer::copy_of(std::string_view{body})));
 }
 

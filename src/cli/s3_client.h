@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "env/host.h"
 #include "http/message.h"
+#include "http/tls.h"
 #include "node/config.h"
 
 namespace predastore::cli {
@@ -14,12 +16,21 @@ struct S3Answer {
   std::string body;
 };
 
+struct S3Endpoint {
+  std::string address;  // HOST:PORT
+  std::string region;
+  std::optional<http::TlsClientOptions> tls;  // over HTTPS
+  std::string url() const;
+};
+
 // A plain S3 client for checks: path style, one connection a request, signed with SigV4 in headers.
 // `path` is already escaped, without a query.
-Result<S3Answer> s3_request(ProductionHost& host, const std::string& address,
-                            const std::string& region, const node::RootKey& key,
-                            const std::string& method, const std::string& path,
-                            const std::string& body);
+Result<S3Answer> s3_request(ProductionHost& host, const S3Endpoint& endpoint,
+                            const node::RootKey& key, const std::string& method,
+                            const std::string& path, const std::string& body);
+
+// Whether something that speaks HTTP answers there, with a status below 500.
+bool answers_http(ProductionHost& host, const S3Endpoint& endpoint);
 
 // The Authorization header of a request with the signed headers host, x-amz-content-sha256 and
 // x-amz-date; `amz_date` is 20261125T120000Z.

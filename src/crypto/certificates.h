@@ -25,7 +25,8 @@ class CertificateAuthority {
   static Result<CertificateAuthority> create(const ClusterId& cluster_id);
   static Result<CertificateAuthority> load(std::string_view cert_pem, std::string_view key_pem);
 
-  // `hosts` are names or IP addresses; they become subject alternative names beside the node's own.
+  // `hosts` are names (also "*.NAME") or IP addresses; they become subject alternative names beside
+  // the node's own.
   Result<CertificatePair> issue(NodeId node, const std::vector<std::string>& hosts) const;
   const std::string& cert_pem() const { return pair_.cert_pem; }
   const std::string& key_pem() const { return pair_.key_pem; }

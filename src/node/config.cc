@@ -69,6 +69,16 @@ bool is_address(std::string_view text) {
   return error == std::errc{} && end == digits.data() + digits.size() && port > 0 && port <= 65535;
 }
 
+// A host name that a bucket's name may stand before.
+bool is_domain(std::string_view text) {
+  const bool has_letter = std::ranges::any_of(text, [](char c) { return c >= 'a' && c <= 'z'; });
+  const bool is_clean = std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  });
+  return has_letter && is_clean && text.front() != '.' && text.back() != '.' &&
+         text.find("..") == std::string_view::npos;
+}
+
 // Collects problems while it takes the keys of one file apart.
 class Checker {
  public:
@@ -91,6 +101,7 @@ class Checker {
     read_identity(root);
     read_listen(root);
     read_storage(root);
+    read_s3(root);
     read_limits(root);
     read_nodes(root);
     check_together(root);
@@ -168,8 +179,8 @@ class Checker {
   }
 
   void path(const toml::table& table, const std::string& section, const std::string& key,
-            std::string& target) {
-    const auto value = text(table, section, key, true);
+            std::string& target, bool is_required = true) {
+    const auto value = text(table, section, key, is_required);
     if (value) target = (directory_ / *value).lexically_normal().string();
   }
 
@@ -272,10 +283,34 @@ class Checker {
         static_cast<std::uint8_t>(number(rs, "rs", "parity", 1, 1, kParityShardsMax));
   }
 
-  void read_limits(const toml::table& root) {
-    const toml::table& s3 = section(root, "s3", {"region", "root_key_file"});
+  void read_s3(const toml::table& root) {
+    const toml::table& s3 =
+        section(root, "s3", {"region", "root_key_file", "tls_certificate", "tls_key", "domains"});
     config_.region = text(s3, "s3", "region", false).value_or("us-east-1");
     path(s3, "s3", "root_key_file", config_.root_key_file);
+    path(s3, "s3", "tls_certificate", config_.s3_tls_certificate_file, false);
+    path(s3, "s3", "tls_key", config_.s3_tls_key_file, false);
+    if (config_.s3_tls_certificate_file.empty() != config_.s3_tls_key_file.empty())
+      problem(s3.source(), "s3.tls_certificate and s3.tls_key go together");
+    config_.s3_domains = {"localhost"};
+    const toml::node* domains = s3.get("domains");
+    if (domains == nullptr) return;
+    config_.s3_domains.clear();
+    if (!domains->is_array()) {
+      problem(domains->source(), "s3.domains is to be a list of host names");
+      return;
+    }
+    for (const toml::node& element : *domains->as_array()) {
+      const auto domain = element.value<std::string>();
+      if (!element.is_string() || !is_domain(*domain)) {
+        problem(element.source(), "s3.domains is to be a list of host names in lower case");
+        continue;
+      }
+      config_.s3_domains.push_back(*domain);
+    }
+  }
+
+  void read_limits(const toml::table& root) {
     const toml::table& limits =
         section(root, "limits", {"put_memory_bytes", "get_memory_bytes", "connections"});
     constexpr std::uint64_t kMebi = 1 << 20;

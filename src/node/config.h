@@ -48,6 +48,10 @@ struct Config {
   RsConfig rs;
   std::string region;
   std::string root_key_file;
+  // Empty: S3 over plain HTTP. The files are read again when they change.
+  std::string s3_tls_certificate_file;
+  std::string s3_tls_key_file;
+  std::vector<std::string> s3_domains;  // BUCKET.DOMAIN is a bucket's address
   Limits limits;
   std::vector<NodeEntry> nodes;
 };

@@ -56,6 +56,30 @@ TEST(Config, a_good_file_is_understood_with_paths_relative_to_it) {
   EXPECT_EQ(check.config->region, "eu-central-1");
   ASSERT_EQ(check.config->nodes.size(), 3U);
   EXPECT_EQ(check.config->nodes[2].cluster_address, "127.0.0.1:7703");
+  EXPECT_EQ(check.config->s3_tls_certificate_file, "");
+  EXPECT_THAT(check.config->s3_domains, ::testing::ElementsAre("localhost"));
+}
+
+TEST(Config, tls_and_domains_of_s3) {
+  const auto with = [](const std::string& lines) {
+    return check_config(replaced(good_text(), "[s3]\n", "[s3]\n" + lines), "/etc/n1/c.toml");
+  };
+  const ConfigCheck good = with(
+      "tls_certificate = \"s3.pem\"\ntls_key = \"/secret/s3.key\"\n"
+      "domains = [\"s3.example.org\", \"s3-2.example.org\"]\n");
+  ASSERT_TRUE(good.config.has_value()) << good.report("f");
+  EXPECT_EQ(good.config->s3_tls_certificate_file, "/etc/n1/s3.pem");
+  EXPECT_EQ(good.config->s3_tls_key_file, "/secret/s3.key");
+  EXPECT_THAT(good.config->s3_domains,
+              ::testing::ElementsAre("s3.example.org", "s3-2.example.org"));
+  EXPECT_TRUE(with("domains = []\n").config->s3_domains.empty());
+  EXPECT_THAT(with("tls_key = \"k\"\n").report("f"), HasSubstr("go together"));
+  for (const char* domains : {"\"a\"", "[1]", "[\"\"]", "[\".a\"]", "[\"a.\"]", "[\"A\"]",
+                              "[\"a..b\"]", "[\"10.0.0.1\"]", "[\"a b\"]"}) {
+    EXPECT_THAT(with(std::string{"domains = "} + domains + "\n").report("f"),
+                HasSubstr("list of host names"))
+        << domains;
+  }
 }
 
 TEST(Config, all_problems_are_told_at_once_with_their_place) {

@@ -19,6 +19,7 @@
 #include "node/cluster_view.h"
 #include "node/node.h"
 #include "node/process_numbers.h"
+#include "node/s3_certificate.h"
 #include "node/s3_metrics.h"
 #include "s3/gateway.h"
 #include "telemetry/log.h"
@@ -90,7 +91,14 @@ class Process {
     PREDA_CO_TRY(node_, co_await Node::open(env_, *transport_, std::move(options)));
     tasks_.spawn(node_->run());
     PREDA_CO_CHECK(listen_admin(ca, certificate, key));
-    co_return listen_s3();
+    std::optional<http::TlsServerOptions> s3_tls;
+    if (!config_.s3_tls_certificate_file.empty()) {
+      s3_certificate_ = std::make_unique<S3Certificate>(env_, config_);
+      PREDA_CO_TRY(s3_tls, co_await s3_certificate_->load());
+    }
+    PREDA_CO_CHECK(listen_s3(std::move(s3_tls)));
+    if (s3_certificate_) tasks_.spawn(s3_certificate_->watch(*s3_server_));
+    co_return Result<void>{};
   }
 
   Task<Result<void>> open_transport(std::string ca, std::string certificate, std::string key) {
@@ -128,10 +136,11 @@ class Process {
     return {};
   }
 
-  Result<void> listen_s3() {
+  Result<void> listen_s3(std::optional<http::TlsServerOptions> tls) {
     s3::GatewayOptions gateway_options;
     gateway_options.region = config_.region;
     gateway_options.rs = config_.rs;
+    gateway_options.domains = config_.s3_domains;
     gateway_options.host_id = config_.node_name;
     gateway_options.on_request = [this](const s3::RequestReport& report) {
       s3_metrics_.count(report);
@@ -143,19 +152,27 @@ class Process {
     options.address = at.host;
     options.port = at.port;
     options.connections_max = config_.limits.connections_max;
+    options.tls = std::move(tls);
     PREDA_TRY(s3_server_, http::Server::listen(env_, std::move(options), gateway_->handler()));
     tasks_.spawn(s3_server_->run());
     return {};
   }
 
   Task<void> wait_for_signal() {
-    boost::asio::signal_set signals{host_.loop.io(), SIGINT, SIGTERM};
-    (void)co_await signals.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    boost::asio::signal_set signals{host_.loop.io(), SIGINT, SIGTERM, SIGHUP};
+    for (;;) {
+      const auto [error, signal] =
+          co_await signals.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      if (error || signal != SIGHUP) co_return;
+      telemetry::log_info("look at the files again", {{"node", config_.node_name}});
+      if (s3_certificate_) s3_certificate_->look_now();
+    }
   }
 
   // In the opposite order: first nobody asks any more, then what would answer goes.
   Task<void> close() {
     const Instant deadline = env_.clock.now() + kRequestsMayFinish;
+    if (s3_certificate_) s3_certificate_->stop();
     if (s3_server_) co_await s3_server_->stop(deadline);
     if (admin_server_) co_await admin_server_->stop(deadline);
     if (node_) {
@@ -187,10 +204,10 @@ class Process {
   void print_banner() const {
     if (::isatty(STDOUT_FILENO) == 0) return;
     fmt::print(
-        "predastore {} node {}\n  S3              http://{}\n  administration  https://{}\n"
+        "predastore {} node {}\n  S3              {}://{}\n  administration  https://{}\n"
         "  status          predastore status --config {}\n",
-        PREDASTORE_VERSION, config_.node_name, config_.s3_address, config_.admin_address,
-        config_.path);
+        PREDASTORE_VERSION, config_.node_name, s3_certificate_ ? "https" : "http",
+        config_.s3_address, config_.admin_address, config_.path);
     std::fflush(stdout);
   }
 
@@ -202,6 +219,7 @@ class Process {
   std::unique_ptr<NodeClusterView> view_;
   std::unique_ptr<admin::AdminApi> admin_api_;
   S3Metrics s3_metrics_;
+  std::unique_ptr<S3Certificate> s3_certificate_;
   std::unique_ptr<s3::Gateway> gateway_;
   std::unique_ptr<http::Server> admin_server_;
   std::unique_ptr<http::Server> s3_server_;

@@ -32,6 +32,9 @@ struct Reply {
   http::Headers headers;
   std::string body;
   bool is_sent = false;
+  // Of an error that was told in a body, behind a head that said 200; for the log and the metrics.
+  std::string_view error_code{};
+  std::string error_detail{};
 };
 Reply xml_reply(std::string document);
 
@@ -49,6 +52,7 @@ struct Call {
   RsConfig rs;  // of buckets that are made
   Owner owner;  // of everything, until there are accounts
   Duration metadata_timeout;
+  Duration answer_patience;      // see SlowAnswer
   Semaphore& documents;          // bytes of XML that the gateway may hold at once
   SemaphoreHold& reserved;       // this request's share, until its answer is sent
   http::Headers common_headers;  // of every answer to this request

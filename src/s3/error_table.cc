@@ -35,6 +35,9 @@ constexpr auto kTable = std::to_array<S3CodeInfo>({
     {EntityTooSmall, "EntityTooSmall", 400,
      "Your proposed upload is smaller than the minimum allowed size"},
     {ExpiredToken, "ExpiredToken", 400, "The provided token has expired."},
+    {IdempotencyParameterMismatch, "IdempotencyParameterMismatch", 400,
+     "Parameters on this idempotent request are inconsistent with parameters used in previous "
+     "request(s)."},
     {IllegalLocationConstraintException, "IllegalLocationConstraintException", 400,
      "The specified location constraint is incompatible for the region specific endpoint this "
      "request was sent to."},
@@ -152,8 +155,7 @@ S3Error not_found(const Error& error, ErrorContext context) {
 S3Error conflict(const Error& error, ErrorContext context) {
   if (context == ErrorContext::delete_bucket) return BucketNotEmpty;
   S3Error failed{PreconditionFailed};
-  if (error.detail == "If-Match" || error.detail == "If-None-Match")
-    failed.with("Condition", error.detail);
+  if (error.detail.starts_with("If-")) failed.with("Condition", error.detail);
   return failed;
 }
 
@@ -161,6 +163,7 @@ S3Error conflict(const Error& error, ErrorContext context) {
 S3Error refused(const Error& error) {
   if (error.detail == "part order") return InvalidPartOrder;
   if (error.detail == "part too small") return EntityTooSmall;
+  if (error.detail == "client token") return IdempotencyParameterMismatch;
   return S3Error{InvalidArgument, error.detail};
 }
 

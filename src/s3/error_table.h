@@ -30,6 +30,7 @@ enum class S3Code : std::uint8_t {
   EntityTooLarge,
   EntityTooSmall,
   ExpiredToken,
+  IdempotencyParameterMismatch,
   IllegalLocationConstraintException,
   IncompleteBody,
   InsufficientStorage,

@@ -39,6 +39,7 @@ Task<S3Result<Reply>> dispatch(Call& call) {
     case Operation::get_object_tagging: return get_object_tagging(call);
     case Operation::put_object_tagging: return put_object_tagging(call);
     case Operation::delete_object_tagging: return delete_object_tagging(call);
+    case Operation::rename_object: return rename_object(call);
     case Operation::delete_object: return delete_object(call);
     case Operation::create_multipart_upload: return create_multipart_upload(call);
     case Operation::upload_part: return upload_part(call);
@@ -135,6 +136,7 @@ Task<S3Result<Reply>> Gateway::run(http::Exchange& exchange, AuthenticatedReques
             options_.rs,
             owner_,
             options_.metadata_timeout,
+            options_.answer_patience,
             documents_,
             trace.reserved,
             common_headers(trace.request_id),
@@ -155,7 +157,11 @@ Task<void> Gateway::answer(http::Exchange& exchange, S3Result<Reply> outcome, Tr
     co_return;
   }
   trace.status = outcome->status;
-  if (outcome->is_sent) co_return;
+  if (outcome->is_sent) {
+    trace.code = outcome->error_code;
+    if (trace.detail.empty()) trace.detail = outcome->error_detail;
+    co_return;
+  }
   http::ResponseHead head;
   head.status = outcome->status;
   head.headers = common_headers(trace.request_id);

@@ -36,6 +36,7 @@ struct GatewayOptions {
   std::string host_id = "predastore";             // x-amz-id-2: which gateway answered
   Duration metadata_timeout = 30s;
   Duration auth_timeout = 10s;
+  Duration answer_patience = 5s;      // of copies and completions before their answer begins
   std::uint32_t requests_max = 4096;  // at once; more are told to slow down
   // XML of clients and listings that are held at once; more of it waits. At least
   // kDocumentBytesMin, which is the largest share of one request.

@@ -29,6 +29,7 @@ enum class Operation : std::uint8_t {
   get_object_tagging,
   put_object_tagging,
   delete_object_tagging,
+  rename_object,
   delete_object,
   create_multipart_upload,
   upload_part,

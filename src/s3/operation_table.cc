@@ -142,7 +142,7 @@ constexpr auto kTable = std::to_array<OperationInfo>({
     {delete_object_tagging, "DeleteObjectTagging", "DELETE", object, "tagging", "", "",
      "versionId"},
     {not_built, "GetObjectTorrent", "GET", object, "torrent", "", "", ""},
-    {not_built, "RenameObject", "PUT", object, "renameObject", "", "", ""},
+    {rename_object, "RenameObject", "PUT", object, "renameObject", "", "", ""},
     {not_built, "RestoreObject", "POST", object, "restore", "", "", "versionId"},
     {not_built, "SelectObjectContent", "POST", object, "select", "select-type=2", "", ""},
     {not_built, "UpdateObjectEncryption", "PUT", object, "encryption", "", "", "versionId"},

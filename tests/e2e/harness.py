@@ -150,14 +150,17 @@ def sha256_of_tree(directory):
 # ---- the cluster ----
 
 class Cluster:
-    def __init__(self, nodes=3, rs="2+1", drive_capacity=None, name="demo"):
+    def __init__(self, nodes=3, rs="2+1", drive_capacity=None, name="demo", tls=False):
         self.nodes = nodes
+        self.tls = tls
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="predastore-e2e-"))
         self.dir = self.base / name
         self.s3_port = free_s3_port(nodes)
         options = ["--nodes", str(nodes), "--rs", rs, "--s3-port", str(self.s3_port)]
         if drive_capacity:
             options += ["--drive-capacity", drive_capacity]
+        if tls:
+            options += ["--tls"]
         log(f"starting a cluster of {nodes} nodes in {self.dir}, S3 from port {self.s3_port}")
         self.demo(*options, "--detach", timeout=180)
         self.env = self.read_env()
@@ -225,7 +228,11 @@ class Cluster:
         return self.dir / f"n{number}" / "server.log"
 
     def endpoint(self, number=1):
-        return f"http://127.0.0.1:{self.s3_port + number - 1}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.s3_port + number - 1}"
+
+    @property
+    def s3_ca(self):
+        return self.dir / "s3_ca.pem"
 
     def client_env(self, number=1):
         """The environment for command line clients of node `number`: only what `demo env` says, and a home without settings."""
@@ -245,6 +252,8 @@ class Cluster:
         settings = dict(retries={"max_attempts": 1, "mode": "standard"}, read_timeout=120, connect_timeout=10,
                         signature_version="s3v4")  # old ones presign with version 2 otherwise
         settings.update(options.pop("config", {}))
+        if self.tls:
+            options.setdefault("verify", str(self.s3_ca))
         return boto3.client("s3", endpoint_url=options.pop("endpoint_url", self.endpoint(number)),
                             aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
                             aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],

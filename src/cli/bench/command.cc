@@ -40,8 +40,11 @@ Result<void> use_demo(Words& words) {
   options.secret_access_key = key.secret_access_key;
   options.region = demo.nodes.front().region;
   if (!options.endpoints.empty()) return {};
-  for (const node::Config& config : demo.nodes)
-    options.endpoints.push_back("http://" + config.s3_address);
+  for (std::uint32_t number = 1; number <= demo.nodes.size(); ++number) {
+    PREDA_TRY(const S3Endpoint endpoint, demo.s3_endpoint(number));
+    options.endpoints.push_back(endpoint.url());
+  }
+  if (demo.has_tls() && options.ca_file.empty()) options.ca_file = demo.s3_ca_file();
   return {};
 }
 

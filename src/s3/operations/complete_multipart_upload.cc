@@ -5,6 +5,7 @@
 #include "s3/conditions.h"
 #include "s3/object_headers.h"
 #include "s3/operations/operations.h"
+#include "s3/slow_answer.h"
 #include "s3/xml_requests.h"
 #include "s3/xml_writer.h"
 
@@ -81,10 +82,15 @@ Task<S3Result<Reply>> complete_multipart_upload(Call& call) {
   command.parts = std::move(made.parts);
   command.checksum = std::move(made.checksum);
   command.precondition = std::move(precondition);
-  PREDA_CO_TRY(ObjectRecord record,
-               as_s3(co_await call.meta().complete_upload(std::move(command), call.deadline()),
-                     ErrorContext::complete));
-  co_return xml_reply(result_xml(call, record, entries.size()));
+  SlowAnswer answer{call};
+  Result<ObjectRecord> record =
+      co_await answer.wait_for(call.meta().complete_upload(std::move(command), call.deadline()));
+  S3Result<Reply> outcome = S3Code::InternalError;
+  if (record)
+    outcome = xml_reply(result_xml(call, *record, entries.size()));
+  else
+    outcome = to_s3_error(record.error(), ErrorContext::complete);
+  co_return co_await answer.finish(std::move(outcome));
 }
 
 }  // namespace predastore::s3

@@ -23,6 +23,7 @@ Task<S3Result<Reply>> get_object_attributes(Call& call);
 Task<S3Result<Reply>> get_object_tagging(Call& call);
 Task<S3Result<Reply>> put_object_tagging(Call& call);
 Task<S3Result<Reply>> delete_object_tagging(Call& call);
+Task<S3Result<Reply>> rename_object(Call& call);
 Task<S3Result<Reply>> delete_object(Call& call);
 Task<S3Result<Reply>> create_multipart_upload(Call& call);
 Task<S3Result<Reply>> upload_part(Call& call);

@@ -10,6 +10,7 @@
 #include "s3/operations/operations.h"
 #include "s3/range.h"
 #include "s3/read_plan.h"
+#include "s3/slow_answer.h"
 #include "s3/xml_writer.h"
 
 namespace predastore::s3 {
@@ -70,10 +71,16 @@ Task<S3Result<Reply>> upload_part_copy(Call& call) {
                 checksum_of_copy(whole, upload.checksum_algorithm)};
   put.body = &body;
   body.start();
-  Result<meta::PartRecord> stored = co_await call.objects().put_part(std::move(put));
+  SlowAnswer answer{call};
+  Result<meta::PartRecord> stored =
+      co_await answer.wait_for(call.objects().put_part(std::move(put)));
   co_await body.stop();
-  if (!stored) co_return to_s3_error(stored.error(), ErrorContext::write);
-  co_return xml_reply(result_xml(*stored));
+  S3Result<Reply> outcome = S3Code::InternalError;
+  if (stored)
+    outcome = xml_reply(result_xml(*stored));
+  else
+    outcome = to_s3_error(stored.error(), ErrorContext::write);
+  co_return co_await answer.finish(std::move(outcome));
 }
 
 }  // namespace predastore::s3

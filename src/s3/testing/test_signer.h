@@ -54,39 +54,68 @@ inline std::string canonical_query(std::string_view raw) {
   return out;
 }
 
-// Adds x-amz-date, x-amz-content-sha256 and Authorization; `head` has its Host already. All headers
-// that begin with x-amz- are signed, and Host.
+inline std::string scope_of(const TestKey& key, const std::string& date) {
+  return date.substr(0, 8) + "/" + key.region + "/s3/aws4_request";
+}
+
+struct SignedHeaders {
+  std::string names;  // a;b
+  std::string lines;  // a:value and so on
+};
+// Host and all that begin with x-amz-.
+inline SignedHeaders headers_to_sign(const http::RequestHead& head) {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (const http::Header& header : head.headers.entries()) {
+    const std::string name = http::to_lower(header.name);
+    if (name == "host" || name.starts_with("x-amz-")) found.emplace_back(name, header.value);
+  }
+  std::ranges::sort(found);
+  SignedHeaders out;
+  for (const auto& [name, value] : found) {
+    out.names += (out.names.empty() ? "" : ";") + name;
+    out.lines += name + ":" + value + "\n";
+  }
+  return out;
+}
+
+inline std::string signature_for(const http::RequestHead& head, const SignedHeaders& headers,
+                                 std::string_view payload_hash, const TestKey& key,
+                                 const std::string& date) {
+  const std::string canonical = head.method + "\n" + encode_uri(*decode_path(head.path()), true) +
+                                "\n" + canonical_query(head.query()) + "\n" + headers.lines + "\n" +
+                                headers.names + "\n" + std::string(payload_hash);
+  const std::string to_sign =
+      "AWS4-HMAC-SHA256\n" + date + "\n" + scope_of(key, date) + "\n" + sha256_hex(canonical);
+  std::string signing = digest::hmac_sha256("AWS4" + key.secret, date.substr(0, 8));
+  for (const std::string& step : {key.region, std::string("s3"), std::string("aws4_request")})
+    signing = digest::hmac_sha256(signing, step);
+  return to_hex(as_bytes(digest::hmac_sha256(signing, to_sign)));
+}
+
+// Adds x-amz-date, x-amz-content-sha256 and Authorization; `head` has its Host already.
 inline void sign(http::RequestHead& head, std::string_view body, const TestKey& key, WallTime now) {
   const std::string date = amz_date(now);
-  const std::string day = date.substr(0, 8);
   head.headers.set("x-amz-date", date);
   if (head.headers.find("x-amz-content-sha256") == nullptr)
     head.headers.set("x-amz-content-sha256", sha256_hex(body));
-  std::vector<std::pair<std::string, std::string>> signed_headers;
-  for (const http::Header& header : head.headers.entries()) {
-    const std::string name = http::to_lower(header.name);
-    if (name == "host" || name.starts_with("x-amz-"))
-      signed_headers.emplace_back(name, header.value);
-  }
-  std::ranges::sort(signed_headers);
-  std::string names;
-  std::string lines;
-  for (const auto& [name, value] : signed_headers) {
-    names += (names.empty() ? "" : ";") + name;
-    lines += name + ":" + value + "\n";
-  }
-  const std::string canonical = head.method + "\n" + encode_uri(*decode_path(head.path()), true) +
-                                "\n" + canonical_query(head.query()) + "\n" + lines + "\n" + names +
-                                "\n" + std::string(head.headers.get("x-amz-content-sha256"));
-  const std::string scope = day + "/" + key.region + "/s3/aws4_request";
-  const std::string to_sign =
-      "AWS4-HMAC-SHA256\n" + date + "\n" + scope + "\n" + sha256_hex(canonical);
-  std::string signing = digest::hmac_sha256("AWS4" + key.secret, day);
-  for (const std::string& step : {key.region, std::string("s3"), std::string("aws4_request")})
-    signing = digest::hmac_sha256(signing, step);
-  const std::string signature = to_hex(as_bytes(digest::hmac_sha256(signing, to_sign)));
-  head.headers.set("Authorization", "AWS4-HMAC-SHA256 Credential=" + key.id + "/" + scope +
-                                        ", SignedHeaders=" + names + ", Signature=" + signature);
+  const SignedHeaders headers = headers_to_sign(head);
+  const std::string signature =
+      signature_for(head, headers, head.headers.get("x-amz-content-sha256"), key, date);
+  head.headers.set("Authorization", "AWS4-HMAC-SHA256 Credential=" + key.id + "/" +
+                                        scope_of(key, date) + ", SignedHeaders=" + headers.names +
+                                        ", Signature=" + signature);
+}
+
+// Adds the parameters of a presigned request.
+inline void presign(http::RequestHead& head, const TestKey& key, WallTime now, int expires_s) {
+  const std::string date = amz_date(now);
+  const SignedHeaders headers = headers_to_sign(head);
+  head.target += (head.query().empty() ? "?" : "&");
+  head.target += "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=" +
+                 encode_uri(key.id + "/" + scope_of(key, date), false) + "&X-Amz-Date=" + date +
+                 "&X-Amz-Expires=" + std::to_string(expires_s) +
+                 "&X-Amz-SignedHeaders=" + encode_uri(headers.names, false);
+  head.target += "&X-Amz-Signature=" + signature_for(head, headers, "UNSIGNED-PAYLOAD", key, date);
 }
 
 }  // namespace predastore::s3::testing
