@@ -24,6 +24,10 @@ Task<void> AdminApi::handle(http::Exchange& exchange) {
     co_await options_.handle(exchange);
     co_return;
   }
+  if (growth_ != nullptr && GrowthApi::is_for(path)) {
+    co_await growth_->handle(exchange);
+    co_return;
+  }
   const bool is_known = path == "/v1/status" || path == "/metrics" || path == "/health";
   if (!is_known) {
     co_await refuse(exchange, 404, "there is nothing at " + path);

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "admin/growth_api.h"
 #include "admin/key_api.h"
 #include "admin/metrics.h"
 #include "admin/options_api.h"
@@ -21,6 +22,9 @@ class AdminApi {
            Local local)
       : env_(env), view_(view), keys_(env, keys), options_(env, meta), local_(std::move(local)) {}
 
+  // Before the first request; it outlives this.
+  void extend(GrowthApi& growth) { growth_ = &growth; }
+
   Task<void> handle(http::Exchange& exchange);
 
  private:
@@ -34,6 +38,7 @@ class AdminApi {
   KeyApi keys_;
   OptionsApi options_;
   Local local_;
+  GrowthApi* growth_ = nullptr;
 };
 
 }  // namespace predastore::admin

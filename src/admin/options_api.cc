@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
+#include "admin/growth_json.h"
 #include "admin/respond.h"
 #include "model/compression.h"
 #include "telemetry/log.h"
@@ -52,8 +53,13 @@ Result<meta::BucketOptions> bucket_options_of(const std::string& body) {
   PREDA_TRY(const json::object object, parse_object(body));
   meta::BucketOptions options;
   for (const auto& [name, value] : object) {
-    if (name != "compression") return bad("nothing is called \"" + std::string{name} + "\" here");
-    PREDA_TRY(options.compression, compression_of(value));
+    if (name == "compression") {
+      PREDA_TRY(options.compression, compression_of(value));
+    } else if (name == "rs") {
+      PREDA_TRY(options.rs, rs_of(value.is_string() ? std::string_view{value.as_string()} : ""));
+    } else {
+      return bad("nothing is called \"" + std::string{name} + "\" here");
+    }
   }
   return options;
 }

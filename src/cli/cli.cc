@@ -10,6 +10,7 @@
 #include "cli/bench/command.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
+#include "cli/growth_commands.h"
 
 namespace predastore::cli {
 
@@ -212,11 +213,13 @@ void add_bucket(CLI::App& root, Parsed& parsed) {
   set->add_option("NAME", parsed.options.bucket, "The bucket")->required();
   set->add_option("--compression", parsed.options.compression, "Of new objects")
       ->check(CLI::IsMember({"default", "none", "lz4", "snappy", "zstd"}));
+  set->add_option("--rs", parsed.options.rs, "Reed-Solomon scheme of new objects, DATA+PARITY");
   bucket->footer(
       "New objects go by it within a second; those that are there stay as they are.\n\n"
       "EXAMPLES\n"
       "    predastore bucket show\n"
-      "    predastore bucket set logs --compression zstd");
+      "    predastore bucket set logs --compression zstd\n"
+      "    predastore bucket set photos --rs 3+2 && predastore rs migrate photos");
 }
 
 void add_cluster(CLI::App& root, Parsed& parsed) {
@@ -326,6 +329,7 @@ int run(int argc, const char* const* argv) {
   add_cert(root, parsed);
   add_drive_tools(root, parsed);
   bench::add_command(root, &parsed.command);
+  add_growth_commands(root, &parsed.command);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {
     print_version();

@@ -57,6 +57,7 @@ struct OptionsCommand {
   std::string action;       // show, set
   std::string bucket;       // empty with show: all of them
   std::string compression;  // empty: as it is
+  std::string rs;           // empty: as it is
   std::string sweep;        // "on", "off"; empty: as it is
   std::string config_file;  // one of the two
   std::string directory;

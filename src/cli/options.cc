@@ -107,6 +107,7 @@ int bucket_options(const OptionsCommand& command) {
   if (!is_change) return ask(command, {"GET", target, {}}, buckets_text);
   json::object body;
   if (!command.compression.empty()) body["compression"] = command.compression;
+  if (!command.rs.empty()) body["rs"] = command.rs;
   if (body.empty()) return fail(kExitUsage, "say what is to be set, such as --compression zstd");
   return ask(command, {"POST", target, json::serialize(body)}, buckets_text);
 }

@@ -110,6 +110,7 @@ std::string session_answer(std::uint64_t id, std::uint64_t number) {
 
 std::string ring(RingEpoch epoch) { return "r" + Encoder{}.be(epoch.value()).str(); }
 std::string node(NodeId id) { return "n" + be64(id.value()); }
+std::string job(std::uint64_t id) { return "j" + be64(id); }
 std::string setting(std::string_view name) { return "s" + std::string{name}; }
 std::string drive_mark_prefix(NodeId node) { return "v" + be64(node.value()); }
 std::string drive_mark(NodeId node, const DriveId& drive) {

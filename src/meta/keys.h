@@ -71,6 +71,7 @@ std::string setting(std::string_view name);
 std::string drive_mark_prefix(NodeId node);
 std::string drive_mark(NodeId node, const DriveId& drive);
 std::string deleted_bucket(Incarnation incarnation);  // while there are uploads of it
+std::string job(std::uint64_t id);
 
 }  // namespace keys
 }  // namespace predastore::meta

@@ -175,6 +175,7 @@ struct SwapLayout {
 struct BucketOptions {
   std::string bucket;
   std::optional<Compression> compression;
+  std::optional<RsConfig> rs;
 };
 struct ClusterOptions {
   std::optional<Compression> compression;  // of buckets that do not say
@@ -306,7 +307,8 @@ class MetaService {
   virtual Task<Result<ClusterState>> cluster_state(Instant deadline) = 0;
   virtual Task<Result<RingRecord>> ring(RingEpoch epoch, Instant deadline) = 0;
 
-  // Answer with how it is then. NotFound "bucket".
+  // Answer with how it is then. NotFound "bucket"; Conflict: the ring has fewer nodes than the
+  // scheme needs.
   virtual Task<Result<BucketRecord>> set_bucket_options(BucketOptions /*options*/,
                                                         Instant /*deadline*/) {
     co_return make_error(ErrorCode::Unsupported, "set_bucket_options");

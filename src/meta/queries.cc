@@ -38,6 +38,7 @@ class Reader {
       case pb::Query::kLayoutsOn: return layouts_on(state_, query.layouts_on());
       case pb::Query::kDriveMarks: return drive_marks(state_, query.drive_marks());
       case pb::Query::kListSettings: return setting_page(query.list_settings());
+      case pb::Query::kListJobs: return jobs();
       case pb::Query::BODY_NOT_SET: break;
     }
     return make_error(ErrorCode::Unsupported, "a query that this node does not know");
@@ -309,6 +310,12 @@ class Reader {
       setting->set_key(std::string{cursor.key().substr(1)});
       setting->set_value(std::string{cursor.value()});
     }
+    return answer;
+  }
+  Answer jobs() {
+    pb::QueryAnswer answer;
+    for (const JobRecord& job : state_.jobs()) *answer.mutable_jobs()->add_jobs() = to_message(job);
+    answer.mutable_jobs();
     return answer;
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "meta/commands.pb.h"
+#include "meta/growth.h"
 #include "meta/meta_service.h"
 #include "meta/queries.pb.h"
 #include "meta/records.pb.h"
@@ -24,6 +25,8 @@ pb::Node to_message(const NodeRecord& record);
 pb::Precondition to_message(const Precondition& precondition);
 pb::RenameCondition to_message(const RenameCondition& condition);
 pb::RenameObject to_message(const RenameObject& rename);
+pb::JobProgress to_message(const JobProgress& progress);
+pb::Job to_message(const JobRecord& record);
 
 Result<ObjectId> object_id_from(std::string_view bytes);
 Result<Compression> compression_from(std::uint32_t number);
@@ -37,6 +40,8 @@ Result<ChunkLayout> from_message(const pb::Layout& message);
 Result<RingRecord> from_message(const pb::Ring& message);
 Result<NodeRecord> from_message(const pb::Node& message);
 Precondition from_message(const pb::Precondition& message);
+JobProgress from_message(const pb::JobProgress& message);
+Result<JobRecord> from_message(const pb::Job& message);
 
 // A stored record: its version is set here, and a version that this build does not know is
 // Unsupported.

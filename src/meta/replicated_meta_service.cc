@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/text.h"
 #include "meta/duties.h"
+#include "meta/growth_service.h"
 #include "meta/query_client.h"
 #include "meta/state/applier.h"
 #include "meta/upkeep_calls.h"
@@ -48,8 +49,10 @@ class Service final : public ReplicatedMetaService {
         packer_(env, replica, packer_options(options_)),
         proposer_(env, replica, packer_, client, proposer_options(options_)),
         queries_(env, state, replica, client, proposer_options(options_)),
-        duties_(env, options_, state, replica, proposer_) {}
+        duties_(env, options_, state, replica, proposer_),
+        growth_(proposer_, queries_) {}
 
+  Growth& growth() override { return growth_; }
   Task<void> run() override { co_await duties_.run(); }
   Task<void> stop() override {
     co_await duties_.stop();
@@ -348,6 +351,7 @@ class Service final : public ReplicatedMetaService {
   Proposer proposer_;
   QueryClient queries_;
   Duties duties_;
+  GrowthService growth_;
   std::map<std::string, CachedContext> contexts_;
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "meta/bootstrap.h"
+#include "meta/growth.h"
 #include "meta/meta_service.h"
 #include "meta/state_machine.h"
 #include "raft/replica.h"
@@ -34,6 +35,9 @@ class ReplicatedMetaService : public MetaService {
   static std::unique_ptr<ReplicatedMetaService> make(Environment env, MetaOptions options,
                                                      StateMachine& state, raft::Replica& replica,
                                                      rpc::Server* server, rpc::Client* client);
+
+  // Jobs, nodes, rings; lives as long as this.
+  virtual Growth& growth() = 0;
 
   // The duties of a replica, until stop(): initialising an empty cluster, write epochs, flushing
   // the state, keeping the session. Reads and writes work without it, once there is a cluster.

@@ -9,6 +9,11 @@ pb::Command set_bucket_options_command(const BucketOptions& options) {
   message->set_has_compression(options.compression.has_value());
   if (options.compression)
     message->set_compression(static_cast<std::uint32_t>(*options.compression));
+  message->set_has_rs(options.rs.has_value());
+  if (options.rs) {
+    message->set_data_shards(options.rs->data_shards);
+    message->set_parity_shards(options.rs->parity_shards);
+  }
   return command;
 }
 

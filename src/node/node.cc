@@ -88,6 +88,7 @@ Task<void> Node::run() {
   parts.serving.spawn(parts.replica->run());
   parts.duties.spawn(parts.meta->run());
   if (options_.run_repair) parts.duties.spawn(parts.repairer->run());
+  if (options_.run_repair) parts.duties.spawn(parts.growing->run());
   parts.duties.spawn(store_root_key());
   (void)co_await parts.serving.join();
   (void)co_await parts.duties.join();
@@ -99,6 +100,7 @@ Task<void> Node::stop() {
   Parts& parts = *parts_;
   parts.stopping.notify_all();
   parts.repairer->stop();
+  parts.growing->stop();
   co_await parts.replica->stop();
   co_await transport_.stop();
   (void)co_await parts.serving.join();
@@ -231,13 +233,18 @@ Task<Result<void>> Node::open_services() {
                                                                  *parts_->chunks, object_options);
   repair::RepairOptions repair_options;
   repair_options.interval = options_.repair_interval;
-  parts_->repairer = std::make_unique<repair::Repairer>(
-      env_, repair_options, *parts_->meta, *parts_->chunks, *parts_->shards,
-      [this] { return parts_->replica->status().role == raft::ReplicaRole::leader; });
+  parts_->repairer =
+      std::make_unique<repair::Repairer>(env_, repair_options, *parts_->meta, *parts_->chunks,
+                                         *parts_->shards, [this] { return is_leader(); });
+  const Growing::Services services{*parts_->meta, parts_->meta->growth(), *parts_->chunks};
+  parts_->growing =
+      std::make_unique<Growing>(env_, config().node_id, services, [this] { return is_leader(); });
   for (const ShardKey& key : parts_->early_damage) parts_->repairer->report_damage(key);
   parts_->early_damage.clear();
   co_return Result<void>{};
 }
+
+bool Node::is_leader() const { return parts_->replica->status().role == raft::ReplicaRole::leader; }
 
 NodeStatus Node::status() const {
   NodeStatus status;
@@ -249,6 +256,7 @@ NodeStatus Node::status() const {
 }
 
 meta::MetaService& Node::meta() { return *parts_->meta; }
+meta::Growth& Node::growth() { return parts_->meta->growth(); }
 object::ObjectStore& Node::objects() { return *parts_->objects; }
 access::AccessKeys& Node::keys() { return *parts_->keys; }
 shard::ShardService& Node::shards() { return *parts_->shards; }

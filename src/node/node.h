@@ -11,6 +11,7 @@
 #include "env/sync.h"
 #include "kv/kv.h"
 #include "meta/bootstrap.h"
+#include "meta/growth.h"
 #include "meta/meta_service.h"
 #include "net/transport.h"
 #include "node/config.h"
@@ -63,6 +64,7 @@ class Node {
 
   const Config& config() const { return options_.config; }
   meta::MetaService& meta();
+  meta::Growth& growth();
   object::ObjectStore& objects();
   access::AccessKeys& keys();
   shard::ShardService& shards();
@@ -84,6 +86,7 @@ class Node {
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state();
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state_in(std::string directory);
   meta::Bootstrap bootstrap() const;
+  bool is_leader() const;
   Task<Result<void>> open_services();
   void note_damage(const ShardKey& key);
   void attach_ping();

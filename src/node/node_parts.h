@@ -7,6 +7,7 @@
 #include "env/sync.h"
 #include "meta/replicated_meta_service.h"
 #include "meta/state_machine.h"
+#include "node/growing.h"
 #include "node/node.h"
 #include "object/chunked_object_store.h"
 #include "repair/repairer.h"
@@ -39,6 +40,7 @@ struct Node::Parts {
   std::unique_ptr<object::ChunkedObjectStore> objects;
   std::unique_ptr<repair::Repairer> repairer;
   std::unique_ptr<access::AccessKeys> keys;
+  std::unique_ptr<Growing> growing;
   Signal stopping;    // wakes what waits between attempts
   TaskGroup serving;  // what answers other nodes
   TaskGroup duties;   // what works without being asked

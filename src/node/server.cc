@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "admin/admin_api.h"
+#include "admin/growth_api.h"
 #include "env/host.h"
 #include "env/run_task.h"
 #include "http/server.h"
@@ -120,6 +121,8 @@ class Process {
     view_ = std::make_unique<NodeClusterView>(env_, *node_);
     admin_api_ = std::make_unique<admin::AdminApi>(env_, *view_, node_->keys(), node_->meta(),
                                                    [this] { return local_numbers(); });
+    growth_api_ = std::make_unique<admin::GrowthApi>(env_, node_->meta(), node_->growth());
+    admin_api_->extend(*growth_api_);
     const ListenAddress at = split_address(config_.admin_address);
     http::ServerOptions options;
     options.address = at.host;
@@ -217,6 +220,7 @@ class Process {
   std::unique_ptr<net::QuicTransport> transport_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<NodeClusterView> view_;
+  std::unique_ptr<admin::GrowthApi> growth_api_;
   std::unique_ptr<admin::AdminApi> admin_api_;
   S3Metrics s3_metrics_;
   std::unique_ptr<S3Certificate> s3_certificate_;

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "digest/crc.h"
+#include "model/object_id.h"
 
 namespace predastore::object {
 namespace {
@@ -13,11 +14,7 @@ namespace {
 ObjectId new_object_id(Random& random, const std::string& bucket, const std::string& key) {
   std::array<std::byte, 16> salt{};
   random.fill(salt);
-  std::string text = bucket + "/" + key;
-  text.push_back('\0');
-  text.append(as_text(salt));
-  const std::string hash = digest::sha256(text);
-  return ObjectId::from(as_bytes(hash));
+  return make_object_id(bucket, key, salt);
 }
 
 }  // namespace

@@ -111,6 +111,11 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kReportDrives: return report_drives(command.report_drives());
     case pb::Command::kChangeSetting: return change_setting(command.change_setting());
     case pb::Command::kRenameObject: return rename_object(command.rename_object());
+    case pb::Command::kStartJob: return start_job(command.start_job());
+    case pb::Command::kClaimJob: return claim_job(command.claim_job());
+    case pb::Command::kReportJob: return report_job(command.report_job());
+    case pb::Command::kSetJobState: return set_job_state(command.set_job_state());
+    case pb::Command::kMoveParts: return move_parts(command.move_parts());
     case pb::Command::BODY_NOT_SET: break;
   }
   is_unknown_ = true;

@@ -65,6 +65,14 @@ class Applier {
   Refusable abort_upload(const pb::AbortUpload& command);
   std::size_t erase_upload(const UploadRecord& upload);  // how many parts it had
 
+  // state/apply_jobs.cc
+  Refusable start_job(const pb::StartJob& command);
+  Refusable claim_job(const pb::ClaimJob& command);
+  Refusable report_job(const pb::ReportJob& command);
+  Refusable set_job_state(const pb::SetJobState& command);
+  Refusable store_job(JobRecord job);
+  Refusable move_parts(const pb::MoveParts& command);
+
   // state/apply_chunks.cc
   Refusable report_damage(const pb::ReportDamage& command);
   Refusable swap_layout(const pb::SwapLayout& command);
@@ -99,6 +107,7 @@ inline constexpr const char* kNoUpload = "upload";
 inline constexpr const char* kNoPart = "part";
 inline constexpr const char* kClientToken = "client token";
 inline constexpr const char* kPartOrder = "part order";
+inline constexpr const char* kNoJob = "job";
 inline constexpr const char* kPartTooSmall = "part too small";
 
 inline constexpr std::uint32_t kEntryVersion = 1;

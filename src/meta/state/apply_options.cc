@@ -2,6 +2,7 @@
 
 #include "meta/state/applier.h"
 #include "model/compression.h"
+#include "model/limits.h"
 
 namespace predastore::meta {
 
@@ -11,6 +12,18 @@ Applier::Refusable Applier::set_bucket_options(const pb::SetBucketOptions& comma
     if (!is_known_compression(command.compression()))
       return make_error(ErrorCode::InvalidArgument, "a compression that is not known");
     bucket.compression = static_cast<Compression>(command.compression());
+  }
+  if (command.has_rs()) {
+    if (command.data_shards() == 0 || command.data_shards() > kDataShardsMax ||
+        command.parity_shards() > kParityShardsMax)
+      return make_error(ErrorCode::InvalidArgument, "an RS scheme out of range");
+    bucket.rs = {static_cast<std::uint8_t>(command.data_shards()),
+                 static_cast<std::uint8_t>(command.parity_shards())};
+    const std::size_t nodes = state_.ring_node_count(RingEpoch{system_.ring_epoch()});
+    if (nodes < bucket.rs.width())
+      return make_error(ErrorCode::Conflict, "the scheme needs " +
+                                                 std::to_string(bucket.rs.width()) +
+                                                 " nodes, the ring has " + std::to_string(nodes));
   }
   state_.put_bucket(bucket);
   pb::Answer answer;

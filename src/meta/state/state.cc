@@ -157,6 +157,11 @@ std::optional<RingRecord> State::find_ring(RingEpoch epoch) {
   return view_.kept(from_message(*message));
 }
 
+std::size_t State::ring_node_count(RingEpoch epoch) {
+  const auto ring = rings_.find(view_, epoch);
+  return ring == nullptr ? 0 : ring->node_count();
+}
+
 std::vector<NodeRecord> State::nodes() {
   std::vector<NodeRecord> found;
   Cursor cursor{view_, kTopology};
@@ -168,5 +173,26 @@ std::vector<NodeRecord> State::nodes() {
   }
   return found;
 }
+
+std::vector<JobRecord> State::jobs() {
+  std::vector<JobRecord> found;
+  Cursor cursor{view_, kTopology};
+  for (cursor.seek("j"); cursor.valid_within("j"); cursor.next()) {
+    const auto message = view_.decode<pb::Job>(cursor.value());
+    if (!message) break;
+    auto record = view_.kept(from_message(*message));
+    if (record) found.push_back(*std::move(record));
+  }
+  return found;
+}
+std::optional<JobRecord> State::find_job(JobId id) {
+  const auto message = view_.get_record<pb::Job>(kTopology, keys::job(id.value()));
+  if (!message) return std::nullopt;
+  return view_.kept(from_message(*message));
+}
+void State::put_job(const JobRecord& record) {
+  view_.put(kTopology, keys::job(record.id.value()), encode_record(to_message(record)));
+}
+void State::erase_job(JobId id) { view_.erase(kTopology, keys::job(id.value())); }
 
 }  // namespace predastore::meta

@@ -59,7 +59,14 @@ class State {
   std::optional<pb::RepairEntry> find_repair(std::string_view chunk_key);
   bool is_released(const ObjectId& object_id);
   std::optional<RingRecord> find_ring(RingEpoch epoch);
+  // Nodes that the ring gives chunks to; 0 when there is no such epoch.
+  std::size_t ring_node_count(RingEpoch epoch);
   std::vector<NodeRecord> nodes();
+
+  std::vector<JobRecord> jobs();  // in order of ids
+  std::optional<JobRecord> find_job(JobId id);
+  void put_job(const JobRecord& record);
+  void erase_job(JobId id);
 
  private:
   StateView& view_;

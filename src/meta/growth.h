@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "env/clock.h"
+#include "env/task.h"
+#include "model/job.h"
+#include "model/layout.h"
+
+namespace predastore::meta {
+
+// Parts of one object (or of one upload in progress) whose bytes were written anew under other
+// ObjectIDs. The record changes in nothing else. Conflict when one of the parts is no longer
+// `from`.
+struct MoveParts {
+  struct Move {
+    ObjectId from;
+    ObjectId to;
+  };
+  std::string bucket;
+  std::string key;
+  std::string upload_id;  // empty: of the object
+  Incarnation incarnation;
+  std::vector<Move> moves;
+  std::vector<ChunkLayout> layouts;  // of every `to`, in order
+  WriteEpoch write_epoch;            // taken before the first of their shards was written
+};
+
+// What a cluster that grows, shrinks or changes its coding keeps in the metadata. Errors as of
+// MetaService. Used on one loop.
+class Growth {
+ public:
+  virtual ~Growth() = default;
+
+  // AlreadyExists: a job of that kind with that argument is running or paused.
+  virtual Task<Result<JobRecord>> start_job(JobKind kind, std::string argument,
+                                            Instant deadline) = 0;
+  // In order of ids; those that ended are kept for a while.
+  virtual Task<Result<std::vector<JobRecord>>> jobs(Instant deadline) = 0;
+  // The next claim is this worker's. Conflict: another one was faster, or the job does not run.
+  virtual Task<Result<JobRecord>> claim_job(JobId id, std::uint64_t claim_before, NodeId worker,
+                                            Instant deadline) = 0;
+  // `state` running, done or failed. The answer may be paused: then the worker is to stop.
+  // Conflict: it was claimed by another worker, or was cancelled.
+  virtual Task<Result<JobRecord>> report_job(JobId id, std::uint64_t claim, JobState state,
+                                             JobProgress progress, Instant deadline) = 0;
+  // An operator's word: running, paused or cancelled. NotFound; Conflict: it has ended.
+  virtual Task<Result<JobRecord>> set_job_state(JobId id, JobState state, Instant deadline) = 0;
+
+  virtual Task<Result<void>> move_parts(MoveParts command, Instant deadline) = 0;
+};
+
+}  // namespace predastore::meta
