@@ -1,12 +1,22 @@
 #pragma once
 
+#include <memory>
+#include <string>
+
 #include "env/environment.h"
+#include "env/io_ring.h"
 #include "env/loop.h"
 #include "env/posix_files.h"
 #include "env/system_random.h"
 #include "env/thread_pool.h"
 
 namespace predastore {
+
+enum class IoBackend : std::uint8_t {
+  automatic,  // io_uring where the kernel lets us, threads elsewhere
+  io_uring,
+  threads,
+};
 
 // This machine, as an Environment: one loop, which the caller runs, and threads for blocking work.
 struct ProductionHost {
@@ -17,9 +27,18 @@ struct ProductionHost {
     return Environment{loop.executor(), loop.clock(), random, files, blocking};
   }
 
+  // How the bytes of files move: by threads, until this is called. Before the first file is opened.
+  // What was chosen, and for `automatic` why not io_uring; Unsupported when only that was wanted.
+  struct IoChoice {
+    IoBackend backend = IoBackend::threads;
+    std::string reason;  // threads, although io_uring was looked for
+  };
+  Result<IoChoice> choose_io(IoBackend wanted, IoRingOptions options = {});
+
   Loop loop;
   SystemRandom random;
   ThreadPool blocking;
+  std::unique_ptr<IoRing> ring;  // may be none
   PosixFiles files;
 };
 

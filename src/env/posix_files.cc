@@ -13,37 +13,23 @@
 #include <filesystem>
 #include <utility>
 
-namespace predastore {
-namespace {
+#include "env/open_path.h"
+#include "env/ring_transfer.h"
 
-constexpr std::size_t kVectorMax = 512;  // buffers of one pwritev
+namespace predastore {
 
 Error error_of(int number, const std::string& what) {
   ErrorCode code = ErrorCode::Io;
   if (number == ENOENT) code = ErrorCode::NotFound;
   if (number == EEXIST) code = ErrorCode::AlreadyExists;
   if (number == ENOSPC || number == EDQUOT) code = ErrorCode::NoSpace;
+  if (number == ECANCELED) code = ErrorCode::Cancelled;
   return make_error(code, what + ": " + std::generic_category().message(number));
 }
 
-// Owns a descriptor. Closing never retries: on Linux the descriptor is gone whatever close() says.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
+namespace {
 
- private:
-  int fd_ = -1;
-};
+constexpr std::size_t kVectorMax = 512;  // buffers of one pwritev
 
 Result<Descriptor> open_descriptor(const std::string& path, int flags) {
   int fd = -1;
@@ -145,29 +131,21 @@ Result<std::vector<std::string>> list_now(const std::string& path) {
 
 class PosixFile final : public File {
  public:
-  PosixFile(Blocking& blocking, std::string path, Descriptor read, Descriptor write)
+  PosixFile(Blocking& blocking, IoRing* ring, OpenPath opened)
       : blocking_(blocking),
-        state_(std::make_shared<State>(State{std::move(path), std::move(read), std::move(write)})) {
-  }
+        ring_(ring),
+        state_(std::make_shared<const OpenPath>(std::move(opened))) {}
 
   Task<Result<Buffer>> read(std::uint64_t offset_bytes, std::size_t size_bytes) override {
-    auto work = [state = state_, offset_bytes, size_bytes] {
-      return read_at(state->read.get(), state->path, offset_bytes, size_bytes);
-    };
-    co_return co_await run_blocking(blocking_, std::move(work));
+    if (ring_ != nullptr) return read_by_ring(*ring_, state_, offset_bytes, size_bytes);
+    return read_by_thread(offset_bytes, size_bytes);
   }
   Task<Result<void>> write(std::uint64_t offset_bytes, BufferChain chain) override {
-    auto work = [state = state_, offset_bytes, held = std::move(chain)] {
-      return write_at(state->writer(), state->path, offset_bytes, held);
-    };
-    co_return co_await run_blocking(blocking_, std::move(work));
+    if (ring_ != nullptr) return write_by_ring(*ring_, state_, offset_bytes, std::move(chain));
+    return write_by_thread(offset_bytes, std::move(chain));
   }
   Task<Result<void>> sync() override {
-    auto work = [state = state_]() -> Result<void> {
-      if (::fdatasync(state->writer()) != 0) return error_of(errno, "sync " + state->path);
-      return {};
-    };
-    co_return co_await run_blocking(blocking_, std::move(work));
+    return ring_ != nullptr ? sync_by_ring(*ring_, state_) : sync_by_thread();
   }
   Task<Result<void>> preallocate(std::uint64_t size_bytes) override {
     auto work = [state = state_, size_bytes]() -> Result<void> {
@@ -196,16 +174,29 @@ class PosixFile final : public File {
   }
 
  private:
-  // Held by the work that is under way as well, so that a descriptor is never closed and given out
-  // again below it.
-  struct State {
-    std::string path;
-    Descriptor read;
-    Descriptor write;  // none for files that are only read
-    int writer() const { return write.get() >= 0 ? write.get() : read.get(); }
-  };
+  Task<Result<Buffer>> read_by_thread(std::uint64_t offset_bytes, std::size_t size_bytes) {
+    auto work = [state = state_, offset_bytes, size_bytes] {
+      return read_at(state->read.get(), state->path, offset_bytes, size_bytes);
+    };
+    co_return co_await run_blocking(blocking_, std::move(work));
+  }
+  Task<Result<void>> write_by_thread(std::uint64_t offset_bytes, BufferChain chain) {
+    auto work = [state = state_, offset_bytes, held = std::move(chain)] {
+      return write_at(state->writer(), state->path, offset_bytes, held);
+    };
+    co_return co_await run_blocking(blocking_, std::move(work));
+  }
+  Task<Result<void>> sync_by_thread() {
+    auto work = [state = state_]() -> Result<void> {
+      if (::fdatasync(state->writer()) != 0) return error_of(errno, "sync " + state->path);
+      return {};
+    };
+    co_return co_await run_blocking(blocking_, std::move(work));
+  }
+
   Blocking& blocking_;
-  std::shared_ptr<State> state_;
+  IoRing* ring_;  // none: everything by threads
+  std::shared_ptr<const OpenPath> state_;
 };
 
 Result<std::pair<Descriptor, Descriptor>> open_both(const std::string& path, FileMode mode) {
@@ -224,8 +215,8 @@ Result<std::pair<Descriptor, Descriptor>> open_both(const std::string& path, Fil
 Task<Result<std::shared_ptr<File>>> PosixFiles::open(std::string path, FileMode mode) {
   auto work = [path, mode] { return open_both(path, mode); };
   PREDA_CO_TRY(auto both, co_await run_blocking(blocking_, std::move(work)));
-  std::shared_ptr<File> file = std::make_shared<PosixFile>(
-      blocking_, std::move(path), std::move(both.first), std::move(both.second));
+  OpenPath opened{std::move(path), std::move(both.first), std::move(both.second)};
+  std::shared_ptr<File> file = std::make_shared<PosixFile>(blocking_, ring_, std::move(opened));
   co_return file;
 }
 

@@ -97,10 +97,13 @@ class Checker {
       problem({}, "the file is not TOML");
       return finish();
     }
-    known_keys(root, "", {"cluster", "node", "listen", "storage", "rs", "s3", "limits", "nodes"});
+    known_keys(
+        root, "",
+        {"cluster", "node", "listen", "storage", "io", "upkeep", "rs", "s3", "limits", "nodes"});
     read_identity(root);
     read_listen(root);
     read_storage(root);
+    read_upkeep(root);
     read_s3(root);
     read_limits(root);
     read_nodes(root);
@@ -281,6 +284,27 @@ class Checker {
         static_cast<std::uint8_t>(number(rs, "rs", "data", 2, 1, kDataShardsMax));
     config_.rs.parity_shards =
         static_cast<std::uint8_t>(number(rs, "rs", "parity", 1, 1, kParityShardsMax));
+  }
+
+  void read_upkeep(const toml::table& root) {
+    const toml::table& io = section(root, "io", {"backend"});
+    config_.io_backend = text(io, "io", "backend", false).value_or("auto");
+    const std::vector<std::string> known = {"auto", "io_uring", "threads"};
+    if (std::find(known.begin(), known.end(), config_.io_backend) == known.end()) {
+      problem(io.get("backend")->source(),
+              fmt::format("io.backend = \"{}\" is not known; known: {}", config_.io_backend,
+                          fmt::join(known, ", ")));
+    }
+    const toml::table& upkeep =
+        section(root, "upkeep",
+                {"compaction_bytes_per_second", "scrub_bytes_per_second", "scrub_period_hours"});
+    constexpr std::uint64_t kMebi = 1 << 20;
+    config_.upkeep.compaction_bytes_per_second =
+        number(upkeep, "upkeep", "compaction_bytes_per_second", 64 * kMebi, 0, INT64_MAX);
+    config_.upkeep.scrub_bytes_per_second =
+        number(upkeep, "upkeep", "scrub_bytes_per_second", 32 * kMebi, kMebi / 16, INT64_MAX);
+    config_.upkeep.scrub_period_hours = static_cast<std::uint32_t>(
+        number(upkeep, "upkeep", "scrub_period_hours", 14 * 24, 0, 10 * 365 * 24));
   }
 
   void read_s3(const toml::table& root) {

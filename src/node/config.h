@@ -29,6 +29,13 @@ struct Limits {
   std::uint32_t connections_max = 0;
 };
 
+// What a store does by itself beside what it is asked for; per drive.
+struct Upkeep {
+  std::uint64_t compaction_bytes_per_second = 0;  // 0: without a limit
+  std::uint64_t scrub_bytes_per_second = 0;       // at most
+  std::uint32_t scrub_period_hours = 0;           // in which everything is read once; 0: never
+};
+
 // One node's configuration, checked. Paths are absolute or relative to the directory the process
 // runs in (those of the file are relative to the file, and have been resolved).
 struct Config {
@@ -45,6 +52,8 @@ struct Config {
   std::string data_dir;
   std::uint32_t drive_count = 1;
   std::uint64_t drive_capacity_bytes = 0;  // 0: what the file system has
+  std::string io_backend;                  // "auto", "io_uring" or "threads"
+  Upkeep upkeep;
   RsConfig rs;
   std::string region;
   std::string root_key_file;

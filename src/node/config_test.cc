@@ -46,6 +46,29 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
+TEST(Config, backend_and_upkeep_have_defaults_and_are_checked) {
+  const ConfigCheck defaults = check_config(good_text(), "f");
+  ASSERT_TRUE(defaults.config.has_value());
+  EXPECT_EQ(defaults.config->io_backend, "auto");
+  EXPECT_EQ(defaults.config->upkeep.scrub_period_hours, 14U * 24);
+  const ConfigCheck set = check_config(
+      replaced(good_text(), "[rs]",
+               "[io]\nbackend = \"threads\"\n[upkeep]\ncompaction_bytes_per_second = 0\n"
+               "scrub_bytes_per_second = \"1MiB\"\nscrub_period_hours = 0\n[rs]"),
+      "f");
+  ASSERT_TRUE(set.config.has_value()) << set.report("f");
+  EXPECT_EQ(set.config->io_backend, "threads");
+  EXPECT_EQ(set.config->upkeep.compaction_bytes_per_second, 0U);
+  EXPECT_EQ(set.config->upkeep.scrub_bytes_per_second, 1U << 20);
+  EXPECT_EQ(set.config->upkeep.scrub_period_hours, 0U);
+  const ConfigCheck wrong = check_config(
+      replaced(good_text(), "[rs]",
+               "[io]\nbackend = \"uring\"\n[upkeep]\nscrub_bytes_per_second = 1\n[rs]"),
+      "f");
+  EXPECT_THAT(wrong.report("f"), HasSubstr("io.backend = \"uring\" is not known"));
+  EXPECT_THAT(wrong.report("f"), HasSubstr("upkeep.scrub_bytes_per_second = 1 is out of range"));
+}
+
 TEST(Config, a_good_file_is_understood_with_paths_relative_to_it) {
   const ConfigCheck check = check_config(good_text(), "/etc/predastore/n1/predastore.toml");
   ASSERT_TRUE(check.config.has_value()) << check.report("f");

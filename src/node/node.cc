@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "meta/keys.h"
+#include "node/drive_upkeep.h"
 #include "node/identity.h"
 #include "node/node_parts.h"
 #include "telemetry/log.h"
@@ -67,6 +68,7 @@ Task<Result<void>> Node::open_drive() {
   options.capacity_bytes = config().drive_capacity_bytes;
   options.shard_file_size_bytes = options_.shard_file_size_bytes;
   options.direct_io = options_.direct_io;
+  set_upkeep(options, config().upkeep);
   options.open_index = options_.open_kv;
   options.on_damage = [this](const shard::Damage& damage) {
     telemetry::log_warn("find damage on the drive", {{"file", damage.file_id.value()},

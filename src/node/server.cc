@@ -230,6 +230,23 @@ class Process {
   TaskGroup tasks_;
 };
 
+// Whichever is chosen is said once: where io_uring is refused (a container's filter, a sysctl, an
+// old kernel) the cause is to be found.
+Result<void> choose_io(ProductionHost& host, const std::string& wanted) {
+  IoBackend backend = IoBackend::automatic;
+  if (wanted == "io_uring") backend = IoBackend::io_uring;
+  if (wanted == "threads") backend = IoBackend::threads;
+  PREDA_TRY(const auto choice, host.choose_io(backend));
+  const std::string_view name =
+      choice.backend == IoBackend::io_uring ? std::string_view{"io_uring"} : "threads";
+  if (choice.reason.empty()) {
+    telemetry::log_info("choose file backend", {{"backend", name}});
+  } else {
+    telemetry::log_info("choose file backend", {{"backend", name}, {"reason", choice.reason}});
+  }
+  return {};
+}
+
 Task<Result<void>> run_process(ProductionHost& host, Config config) {
   Process process{host, std::move(config)};
   co_return co_await process.run();
@@ -240,6 +257,7 @@ Task<Result<void>> run_process(ProductionHost& host, Config config) {
 Result<void> run_server(Config config) {
   raise_file_limit();
   ProductionHost host;
+  PREDA_CHECK(choose_io(host, config.io_backend));
   return run_until_done(host.loop, run_process(host, std::move(config)));
 }
 

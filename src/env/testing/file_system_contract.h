@@ -23,6 +23,8 @@ class FileSystemFixture {
   virtual Clock& clock() = 0;
   virtual Executor executor() = 0;
   virtual std::string directory() = 0;
+  // Why this machine cannot have it; such a test is skipped, visibly.
+  virtual std::string unavailable() { return {}; }
   // Runs everything until `task` is done.
   virtual void run_task(Task<void> task) = 0;
 
@@ -51,6 +53,10 @@ inline std::string name_of_maker(const ::testing::TestParamInfo<FileSystemMaker>
 class FileSystemContract : public ::testing::TestWithParam<FileSystemMaker> {
  protected:
   FileSystemContract() : fixture_(GetParam().make()) {}
+  void SetUp() override {
+    const std::string reason = fixture_->unavailable();
+    if (!reason.empty()) GTEST_SKIP() << reason;
+  }
 
   template <class T>
   T run(Task<T> task) {
