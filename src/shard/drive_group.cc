@@ -1,5 +1,6 @@
 // The part of DriveWriter that makes one group durable, and the files it goes to.
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 
@@ -14,6 +15,7 @@ using segment::RecordHeader;
 using segment::RecordKind;
 
 constexpr std::uint64_t kGroupMaxBytes = 4 * 1024 * 1024;
+constexpr std::size_t kGroupMemoryMinBytes = 256 * 1024;
 
 void add_dead(std::vector<ShardFileId>& dead, ShardFileId file_id) {
   if (std::ranges::find(dead, file_id) == dead.end()) dead.push_back(file_id);
@@ -108,9 +110,12 @@ void DriveWriter::decide(Placed& placed, std::map<ShardKey, std::optional<HeldTr
 
 MutableByteSpan DriveWriter::group_memory(std::size_t size_bytes) {
   if (memory_ == nullptr || memory_.use_count() > 1 || memory_bytes_ < size_bytes) {
-    memory_bytes_ = round_up_to_block(std::max<std::size_t>(size_bytes, 256 * 1024));
+    // Twice as much each time, so that a drive soon has what its largest group needs and keeps it.
+    // Touched now: a group is not to fault its pages in one by one.
+    memory_bytes_ = std::bit_ceil(std::max(size_bytes, kGroupMemoryMinBytes));
     void* memory = std::aligned_alloc(kDiskBlockBytes, memory_bytes_);
     PREDA_ASSERT(memory != nullptr);
+    std::memset(memory, 0, memory_bytes_);
     memory_ = std::shared_ptr<void>{memory, std::free};
   }
   return {static_cast<std::byte*>(memory_.get()), size_bytes};

@@ -8,6 +8,7 @@
 #include "shard/compactor.h"
 #include "shard/drive_writer.h"
 #include "shard/index_replay.h"
+#include "shard/rebuild_log.h"
 #include "shard/recovery.h"
 #include "shard/scrubber.h"
 #include "shard/shard_index.h"
@@ -187,13 +188,16 @@ Task<Result<void>> ShardStore::rebuild_index(FileRecovery& recovery, const Found
   auto replay = std::make_shared<IndexReplay>(*index_, options_->drive);
   auto clear = [replay] { return replay->clear(); };
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(clear)));
+  RebuildLog log{env_.clock, *options_, found.files.size()};
   for (const FoundFile& file : found.files) {
     PREDA_CO_TRY(auto records, co_await recovery.load(file));
+    log.file_done(records.size());
     auto add = [replay, records = std::move(records)] { return replay->add(records); };
     PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(add)));
   }
   auto finish = [replay, last = found.last_decision] { return replay->finish(last); };
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(finish)));
+  rebuilt_ = log.progress();
   for (const Damage& damage : replay->take_damage()) report(damage);
   for (const Damage& damage : recovery.take_damage()) report(damage);
   co_return Result<void>{};
@@ -261,6 +265,8 @@ DriveStatus ShardStore::status() const {
   DriveStatus status;
   writer_->fill(status);
   status.was_rebuilt = was_rebuilt_;
+  status.rebuilt_file_count = rebuilt_.files_done;
+  status.rebuilt_record_count = rebuilt_.record_count;
   status.damage_count = damage_count_;
   status.read_bytes = read_bytes_;
   return status;

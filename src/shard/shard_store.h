@@ -39,6 +39,14 @@ struct Damage {
   std::string detail;
 };
 
+// Of a rebuild of the index while the drive is opened.
+struct RebuildProgress {
+  DriveId drive;
+  std::uint64_t files_done = 0;
+  std::uint64_t files_total = 0;
+  std::uint64_t record_count = 0;
+};
+
 using OpenIndex = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
 
 struct ShardStoreOptions {
@@ -64,11 +72,16 @@ struct ShardStoreOptions {
   bool direct_io = true;
   OpenIndex open_index;                          // kv::open_rocks, or what a test has
   std::function<void(const Damage&)> on_damage;  // on the loop; may be empty
+  // As on_damage; after every file, and once before the first. It is logged as well, every some
+  // seconds.
+  std::function<void(const RebuildProgress&)> on_rebuild;
 };
 
 struct DriveStatus {
   bool is_available = true;  // false: the index failed, everything is refused until a restart
   bool was_rebuilt = false;  // the index was rebuilt from the files at open
+  std::uint64_t rebuilt_file_count = 0;    // then, from so many files
+  std::uint64_t rebuilt_record_count = 0;  // and records
   std::uint64_t capacity_bytes = 0;
   std::uint64_t used_bytes = 0;    // by shard files, garbage included
   std::uint64_t live_bytes = 0;    // of these, records that count
@@ -162,6 +175,7 @@ class ShardStore {
   std::size_t in_flight_ = 0;
   bool closed_ = false;
   bool was_rebuilt_ = false;
+  RebuildProgress rebuilt_;
   std::uint64_t damage_count_ = 0;
   std::uint64_t read_bytes_ = 0;
 
