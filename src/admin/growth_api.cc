@@ -20,21 +20,6 @@ namespace {
 constexpr Duration kTimeout = 10s;
 constexpr std::size_t kBodyBytesMax = 64 * 1024;
 
-Error nothing_there() { return make_error(ErrorCode::NotFound, "there is nothing at this path"); }
-
-Result<json::object> object_of(const std::string& body) {
-  boost::system::error_code error;
-  json::value parsed = json::parse(body, error);
-  if (error || !parsed.is_object())
-    return make_error(ErrorCode::InvalidArgument, "the body is no JSON object");
-  return std::move(parsed.as_object());
-}
-
-std::string text_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string{value->as_string()} : std::string{};
-}
-
 std::vector<std::string> words_of(const std::string& path) {
   std::vector<std::string> words;
   std::size_t begin = 0;
@@ -56,14 +41,17 @@ Result<std::uint64_t> number_of(const std::string& text) {
 
 }  // namespace
 
-bool GrowthApi::is_for(std::string_view path) { return path.starts_with("/v1/jobs"); }
+bool GrowthApi::is_for(std::string_view path) {
+  return path.starts_with("/v1/jobs") || path.starts_with("/v1/nodes") ||
+         path.starts_with("/v1/ring");
+}
 
 Instant GrowthApi::deadline() const { return env_.clock.now() + kTimeout; }
 
 Task<void> GrowthApi::handle(http::Exchange& exchange) {
   const std::string path{exchange.request().path()};
   const std::vector<std::string> words = words_of(path);
-  Request request;
+  GrowthRequest request;
   request.method = exchange.request().method;
   request.collection = words.size() > 1 ? words[1] : std::string{};
   request.name = words.size() > 2 ? words[2] : std::string{};
@@ -90,14 +78,16 @@ Task<void> GrowthApi::handle(http::Exchange& exchange) {
   co_await respond_json(exchange, 200, *std::move(done));
 }
 
-Task<Result<std::string>> GrowthApi::answer(Request request) {
+Task<Result<std::string>> GrowthApi::answer(GrowthRequest request) {
   if (request.collection == "jobs") co_return co_await answer_jobs(std::move(request));
+  if (request.collection == "nodes" || request.collection == "ring")
+    co_return co_await topology_.answer(std::move(request));
   co_return nothing_there();
 }
 
 // ---- jobs
 
-Task<Result<std::string>> GrowthApi::answer_jobs(Request request) {
+Task<Result<std::string>> GrowthApi::answer_jobs(GrowthRequest request) {
   if (request.name.empty()) {
     if (request.method == "GET") co_return co_await list_jobs();
     if (request.method == "POST") co_return co_await start_job(std::move(request.body));

@@ -87,4 +87,98 @@ Result<RsConfig> rs_of(std::string_view text) {
   return RsConfig{static_cast<std::uint8_t>(data), static_cast<std::uint8_t>(parity)};
 }
 
+namespace {
+
+std::string hex_id(NodeId id) { return fmt::format("{:016x}", id.value()); }
+
+Result<NodeId> id_of(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc{} || end != text.data() + text.size() || value == 0)
+    return make_error(ErrorCode::Corruption, "an id of a node that cannot be read");
+  return NodeId{value};
+}
+
+}  // namespace
+
+json::object node_json(const NodeRecord& node, const meta::Topology& topology) {
+  json::object object;
+  object["id"] = hex_id(node.node);
+  object["name"] = node.name;
+  object["cluster_address"] = node.cluster_address;
+  object["s3_address"] = node.s3_address;
+  object["admin_address"] = node.admin_address;
+  object["voter"] = node.is_voter;
+  object["state"] = node.is_departed                        ? "departed"
+                    : topology.draining.contains(node.node) ? "draining"
+                                                            : "active";
+  std::uint64_t weight = 0;
+  for (const RingSlot& slot : topology.ring.slots) {
+    if (slot.node == node.node) weight += slot.weight;
+  }
+  object["weight"] = weight;
+  return object;
+}
+
+json::object ring_json(const RingRecord& ring, const std::vector<NodeRecord>& nodes) {
+  json::object object;
+  object["epoch"] = ring.epoch.value();
+  object["algorithm"] = ring.algorithm_version;
+  object["vnodes"] = ring.vnodes_per_slot;
+  json::array slots;
+  for (const RingSlot& slot : ring.slots) {
+    json::object entry;
+    entry["slot"] = slot.slot.value();
+    entry["node"] = hex_id(slot.node);
+    const auto node = std::ranges::find(nodes, slot.node, &NodeRecord::node);
+    entry["name"] = node == nodes.end() ? std::string{} : node->name;
+    entry["weight"] = slot.weight;
+    entry["zone"] = slot.zone;
+    slots.push_back(std::move(entry));
+  }
+  object["slots"] = std::move(slots);
+  return object;
+}
+
+Result<RingRecord> ring_of(const json::object& object) {
+  RingRecord ring;
+  const json::value* slots = object.if_contains("slots");
+  if (slots == nullptr || !slots->is_array())
+    return make_error(ErrorCode::Corruption, "a ring that cannot be read");
+  const auto number = [](const json::object& from, const char* key) {
+    const json::value* value = from.if_contains(key);
+    return value != nullptr && value->is_int64() ? static_cast<std::uint32_t>(value->as_int64())
+                                                 : 0;
+  };
+  ring.epoch = RingEpoch{number(object, "epoch")};
+  ring.algorithm_version = number(object, "algorithm");
+  ring.vnodes_per_slot = number(object, "vnodes");
+  for (const json::value& value : slots->as_array()) {
+    if (!value.is_object()) return make_error(ErrorCode::Corruption, "a ring that cannot be read");
+    const json::object& entry = value.as_object();
+    RingSlot slot;
+    slot.slot = SlotId{number(entry, "slot")};
+    const json::value* node = entry.if_contains("node");
+    PREDA_TRY(slot.node,
+              id_of(node != nullptr && node->is_string() ? std::string_view{node->as_string()}
+                                                         : std::string_view{}));
+    slot.weight = number(entry, "weight");
+    const json::value* zone = entry.if_contains("zone");
+    if (zone != nullptr && zone->is_string()) slot.zone = std::string{zone->as_string()};
+    ring.slots.push_back(std::move(slot));
+  }
+  return ring;
+}
+
+json::array epochs_json(const meta::Topology& topology) {
+  json::array list;
+  for (const auto& [epoch, count] : topology.layouts_by_epoch) {
+    json::object object;
+    object["epoch"] = epoch.value();
+    object["chunks"] = count;
+    list.push_back(std::move(object));
+  }
+  return list;
+}
+
 }  // namespace predastore::admin

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "meta/growth.h"
 #include "model/job.h"
 #include "model/layout.h"
 
@@ -13,6 +14,12 @@
 namespace predastore::admin {
 
 boost::json::object job_json(const JobRecord& job);
+
+boost::json::object node_json(const NodeRecord& node, const meta::Topology& topology);
+// Slots with the names of their nodes; ring_of() takes it back.
+boost::json::object ring_json(const RingRecord& ring, const std::vector<NodeRecord>& nodes);
+Result<RingRecord> ring_of(const boost::json::object& object);
+boost::json::array epochs_json(const meta::Topology& topology);
 
 std::string_view name_of(JobKind kind);
 std::string_view name_of(JobState state);

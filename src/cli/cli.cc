@@ -11,6 +11,8 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/growth_commands.h"
+#include "cli/node_add.h"
+#include "cli/topology_commands.h"
 
 namespace predastore::cli {
 
@@ -103,6 +105,7 @@ void add_demo(CLI::App& root, Parsed& parsed) {
   add_node_command(*demo, parsed, "pause", "Let a node's process stand still", demo_pause);
   add_node_command(*demo, parsed, "resume", "Let a paused process go on", demo_resume);
   add_cluster_command(*demo, parsed, "stop", "Stop all nodes; the data stays", demo_stop);
+  add_cluster_command(*demo, parsed, "add", "Add a node to the cluster and to its ring", demo_add);
   add_cluster_command(*demo, parsed, "check", "Store an object and read it through every node",
                       demo_check);
 }
@@ -330,6 +333,7 @@ int run(int argc, const char* const* argv) {
   add_drive_tools(root, parsed);
   bench::add_command(root, &parsed.command);
   add_growth_commands(root, &parsed.command);
+  add_topology_commands(root, &parsed.command);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {
     print_version();

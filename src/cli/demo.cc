@@ -86,6 +86,7 @@ Result<void> matches(const DemoOptions& options, const DemoLayout& layout) {
 // Every server runs, every one answers S3 to the key of the cluster, and the metadata has a leader.
 bool is_ready(ProductionHost& host, const DemoLayout& layout, const node::RootKey& key) {
   for (std::uint32_t number = 1; number <= layout.nodes.size(); ++number) {
+    if (layout.is_departed(number)) continue;
     const auto endpoint = layout.s3_endpoint(number);
     if (!endpoint) return false;
     const auto answer = s3_request(host, *endpoint, key, "GET", "/", std::string{});
@@ -103,7 +104,7 @@ Result<void> wait_until_ready(const DemoLayout& layout) {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
     for (std::uint32_t number = 1; number <= layout.nodes.size(); ++number) {
-      if (!running_server(layout, number))
+      if (!layout.is_departed(number) && !running_server(layout, number))
         return make_error(ErrorCode::Unavailable,
                           fmt::format("node {} ended; the end of {}:\n{}", number,
                                       layout.log_file(number), log_tail(layout, number, 5)));
@@ -121,7 +122,7 @@ Result<void> wait_until_ready(const DemoLayout& layout) {
 Result<std::uint32_t> start_all(const DemoLayout& layout, StartOptions options) {
   std::uint32_t started = 0;
   for (std::uint32_t number = 1; number <= layout.nodes.size(); ++number) {
-    if (running_server(layout, number)) continue;
+    if (layout.is_departed(number) || running_server(layout, number)) continue;
     PREDA_CHECK(start_server(layout, number, options));
     ++started;
   }

@@ -196,6 +196,14 @@ Result<S3Endpoint> DemoLayout::s3_endpoint(std::uint32_t number) const {
   return endpoint;
 }
 
+std::string DemoLayout::departed_file(std::uint32_t number) const {
+  return node_directory(number) + "/departed";
+}
+bool DemoLayout::is_departed(std::uint32_t number) const {
+  std::error_code error;
+  return fs::exists(departed_file(number), error);
+}
+
 bool demo_exists(const std::string& directory) {
   std::error_code error;
   return fs::exists(directory + "/n1/predastore.toml", error);

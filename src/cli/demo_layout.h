@@ -44,6 +44,9 @@ struct DemoLayout {
   std::string config_file(std::uint32_t number) const;
   std::string log_file(std::uint32_t number) const;
   std::string pid_file(std::uint32_t number) const;
+  // Of a node that was removed from the cluster for good: it is not started any more.
+  std::string departed_file(std::uint32_t number) const;
+  bool is_departed(std::uint32_t number) const;
   // Where S3 of a node is; over HTTPS with the authority in DIR/s3_ca.pem. NotFound without that.
   Result<S3Endpoint> s3_endpoint(std::uint32_t number) const;
   bool has_tls() const { return !nodes.front().s3_tls_certificate_file.empty(); }

@@ -1,5 +1,7 @@
 #include "meta/growth_service.h"
 
+#include <algorithm>
+
 #include "base/codec.h"
 
 namespace predastore::meta {
@@ -75,9 +77,66 @@ Task<Result<void>> GrowthService::move_parts(MoveParts move, Instant deadline) {
   }
   for (const ChunkLayout& layout : move.layouts) *message->add_layouts() = to_message(layout);
   message->set_write_epoch(move.write_epoch.value());
+  co_return co_await execute(std::move(command), deadline);
+}
+
+Task<Result<void>> GrowthService::execute(pb::Command command, Instant deadline) {
   auto answer = co_await proposer_.propose(std::move(command), deadline);
   if (!answer) co_return std::move(answer).error();
   co_return Result<void>{};
+}
+
+// ---- nodes and rings
+
+Task<Result<Topology>> GrowthService::topology(Instant deadline) {
+  pb::Query query;
+  query.mutable_topology();
+  PREDA_CO_TRY(const pb::QueryAnswer answer, co_await queries_.query(std::move(query), deadline));
+  const pb::TopologyAnswer& found = answer.topology();
+  Topology topology;
+  for (const pb::Node& message : found.nodes()) {
+    PREDA_CO_TRY(NodeRecord node, from_message(message));
+    topology.nodes.push_back(std::move(node));
+  }
+  for (const std::uint64_t id : found.draining()) topology.draining.insert(NodeId{id});
+  PREDA_CO_TRY(topology.ring, from_message(found.ring()));
+  topology.write_epoch = WriteEpoch{found.write_epoch()};
+  for (const pb::EpochCount& epoch : found.epochs()) {
+    topology.layouts_by_epoch[RingEpoch{epoch.epoch()}] = epoch.count();
+    topology.layout_count += epoch.count();
+    if (epoch.is_droppable()) topology.droppable.insert(RingEpoch{epoch.epoch()});
+  }
+  for (const pb::SchemeCount& scheme : found.schemes()) {
+    const auto parity = static_cast<std::uint8_t>(scheme.parity_shards());
+    topology.parity_min = std::min(topology.parity_min.value_or(parity), parity);
+  }
+  co_return topology;
+}
+
+Task<Result<void>> GrowthService::put_node(NodeRecord node, Instant deadline) {
+  pb::Command command;
+  *command.mutable_put_node()->mutable_node() = to_message(node);
+  co_return co_await execute(std::move(command), deadline);
+}
+
+Task<Result<void>> GrowthService::set_node_state(NodeId node, NodeState state, Instant deadline) {
+  pb::Command command;
+  command.mutable_set_node_state()->set_node(node.value());
+  command.mutable_set_node_state()->set_state(static_cast<std::uint32_t>(state));
+  co_return co_await execute(std::move(command), deadline);
+}
+
+Task<Result<void>> GrowthService::new_ring(RingEpoch from, RingRecord ring, Instant deadline) {
+  pb::Command command;
+  command.mutable_new_ring()->set_from(from.value());
+  *command.mutable_new_ring()->mutable_ring() = to_message(ring);
+  co_return co_await execute(std::move(command), deadline);
+}
+
+Task<Result<void>> GrowthService::drop_ring(RingEpoch epoch, Instant deadline) {
+  pb::Command command;
+  command.mutable_drop_ring()->set_epoch(epoch.value());
+  co_return co_await execute(std::move(command), deadline);
 }
 
 }  // namespace predastore::meta

@@ -20,8 +20,14 @@ class GrowthService final : public Growth {
                                      JobProgress progress, Instant deadline) override;
   Task<Result<JobRecord>> set_job_state(JobId id, JobState state, Instant deadline) override;
   Task<Result<void>> move_parts(MoveParts move, Instant deadline) override;
+  Task<Result<Topology>> topology(Instant deadline) override;
+  Task<Result<void>> put_node(NodeRecord node, Instant deadline) override;
+  Task<Result<void>> set_node_state(NodeId node, NodeState state, Instant deadline) override;
+  Task<Result<void>> new_ring(RingEpoch from, RingRecord ring, Instant deadline) override;
+  Task<Result<void>> drop_ring(RingEpoch epoch, Instant deadline) override;
 
  private:
+  Task<Result<void>> execute(pb::Command command, Instant deadline);
   Task<Result<JobRecord>> job_of(pb::Command command, Instant deadline);
 
   Proposer& proposer_;

@@ -1,6 +1,7 @@
 #include "meta/queries.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/codec.h"
 #include "meta/state/applier.h"
@@ -39,6 +40,7 @@ class Reader {
       case pb::Query::kDriveMarks: return drive_marks(state_, query.drive_marks());
       case pb::Query::kListSettings: return setting_page(query.list_settings());
       case pb::Query::kListJobs: return jobs();
+      case pb::Query::kTopology: return topology();
       case pb::Query::BODY_NOT_SET: break;
     }
     return make_error(ErrorCode::Unsupported, "a query that this node does not know");
@@ -309,6 +311,38 @@ class Reader {
       pb::Pair* setting = page->add_settings();
       setting->set_key(std::string{cursor.key().substr(1)});
       setting->set_value(std::string{cursor.value()});
+    }
+    return answer;
+  }
+  Answer topology() {
+    const pb::System system = state_.system();
+    const auto current = state_.find_ring(RingEpoch{system.ring_epoch()});
+    if (!current) return not_found("ring");
+    pb::QueryAnswer answer;
+    pb::TopologyAnswer* out = answer.mutable_topology();
+    std::set<std::uint64_t> departed;
+    for (const NodeRecord& node : state_.nodes()) {
+      if (node.is_departed) departed.insert(node.node.value());
+      *out->add_nodes() = to_message(node);
+    }
+    for (const std::uint64_t id : system.closed_nodes()) {
+      if (!departed.contains(id)) out->add_draining(id);
+    }
+    *out->mutable_ring() = to_message(*current);
+    out->set_write_epoch(system.write_epoch());
+    *out->mutable_schemes() = system.layout_counts().schemes();
+    Cursor cursor{state_.view(), kTopology};
+    for (cursor.seek("r"); cursor.valid_within("r"); cursor.next()) {
+      const auto ring = state_.view().decode<pb::Ring>(cursor.value());
+      if (!ring) break;
+      pb::EpochCount* epoch = out->add_epochs();
+      epoch->set_epoch(ring->epoch());
+      for (const pb::EpochCount& counted : system.layout_counts().epochs()) {
+        if (counted.epoch() == ring->epoch()) epoch->set_count(counted.count());
+      }
+      epoch->set_is_droppable(epoch->count() == 0 && ring->epoch() < system.ring_epoch() &&
+                              system.write_epoch() - ring->superseded() >=
+                                  system.limits().write_epochs());
     }
     return answer;
   }

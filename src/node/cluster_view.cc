@@ -1,19 +1,24 @@
 #include "node/cluster_view.h"
 
+#include <algorithm>
+
+#include "node/registry.h"
+
 namespace predastore::node {
 
 namespace {
 
 constexpr std::uint32_t kWaitingMax = 1000;  // layouts of the repair queue that are looked at
 
-admin::NodeReport report_of(const NodeEntry& entry, NodeId self) {
+admin::NodeReport report_of(const NodeRecord& entry, NodeId self) {
   admin::NodeReport report;
-  report.id = entry.id;
+  report.id = entry.node;
   report.name = entry.name;
   report.cluster_address = entry.cluster_address;
   report.s3_address = entry.s3_address;
   report.admin_address = entry.admin_address;
-  report.is_self = entry.id == self;
+  report.is_self = entry.node == self;
+  report.is_voter = entry.is_voter;
   return report;
 }
 
@@ -25,7 +30,10 @@ Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
   report.cluster_id = config.cluster_id;
   report.self = config.node_id;
   report.rs = config.rs;
-  for (const NodeEntry& entry : config.nodes)
+  const Registry& registry = node_.registry();
+  if (registry.parity_min())
+    report.rs.parity_shards = std::min(report.rs.parity_shards, *registry.parity_min());
+  for (const NodeRecord& entry : registry.nodes())
     report.nodes.push_back(report_of(entry, config.node_id));
   const raft::ReplicaStatus own = node_.status().replica;
   report.leader = own.leader;

@@ -357,13 +357,17 @@ class Checker {
     std::set<std::string> names;
     for (const toml::node& element : *node->as_array()) {
       const toml::table& table = *element.as_table();
-      known_keys(table, "nodes", {"id", "name", "cluster", "s3", "admin"});
+      known_keys(table, "nodes", {"id", "name", "cluster", "s3", "admin", "meta"});
       NodeEntry entry;
       entry.id = node_id(table, "nodes");
       entry.name = text(table, "nodes", "name", true).value_or("");
       address(table, "nodes", "cluster", entry.cluster_address);
       address(table, "nodes", "s3", entry.s3_address);
       address(table, "nodes", "admin", entry.admin_address);
+      if (const toml::node* voter = table.get("meta"); voter != nullptr) {
+        if (!voter->is_boolean()) problem(voter->source(), "nodes.meta is to be true or false");
+        entry.has_meta = voter->value_or(true);
+      }
       if (entry.id != NodeId{} && !ids.insert(entry.id).second)
         problem(table.source(), "this node's id is that of another one");
       if (!entry.name.empty() && !names.insert(entry.name).second) {

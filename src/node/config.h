@@ -20,6 +20,7 @@ struct NodeEntry {
   std::string cluster_address;  // host:port, UDP
   std::string s3_address;
   std::string admin_address;
+  bool has_meta = true;  // it has a replica of the metadata
 };
 
 // Bounds of what this node holds in memory; see docs/memory in docs/architecture.md.

@@ -5,6 +5,7 @@
 #include "node/drive_upkeep.h"
 #include "node/identity.h"
 #include "node/node_parts.h"
+#include "node/remote_replica.h"
 #include "telemetry/log.h"
 
 namespace predastore::node {
@@ -91,6 +92,7 @@ Task<void> Node::run() {
   parts.duties.spawn(parts.meta->run());
   if (options_.run_repair) parts.duties.spawn(parts.repairer->run());
   if (options_.run_repair) parts.duties.spawn(parts.growing->run());
+  parts.duties.spawn(parts.registry->run());
   parts.duties.spawn(store_root_key());
   (void)co_await parts.serving.join();
   (void)co_await parts.duties.join();
@@ -103,6 +105,7 @@ Task<void> Node::stop() {
   parts.stopping.notify_all();
   parts.repairer->stop();
   parts.growing->stop();
+  parts.registry->stop();
   co_await parts.replica->stop();
   co_await transport_.stop();
   (void)co_await parts.serving.join();
@@ -157,26 +160,54 @@ Task<Result<void>> Node::wait_until_ready(Instant deadline) {
   }
 }
 
-Task<Result<void>> Node::open_metadata() {
-  PREDA_CO_TRY(auto store, co_await open_state());
-  PREDA_CO_TRY(parts_->state_machine, meta::StateMachine::open(env_, std::move(store)));
+bool Node::is_voter() const {
+  for (const NodeEntry& entry : config().nodes) {
+    if (entry.id == config().node_id) return entry.has_meta;
+  }
+  return true;
+}
+
+// A node that is no voter goes to the leader with everything.
+Task<Result<std::unique_ptr<raft::Replica>>> Node::open_replica() {
+  if (!is_voter()) {
+    auto ask = [this](NodeId node, Instant deadline) { return ping(node, deadline); };
+    auto peers = [this] {
+      std::vector<NodeId> others;
+      for (const NodeRecord& node : parts_->registry->nodes()) {
+        if (node.node != config().node_id) others.push_back(node.node);
+      }
+      return others;
+    };
+    std::unique_ptr<raft::Replica> remote =
+        std::make_unique<RemoteReplica>(env_, std::move(ask), std::move(peers));
+    co_return std::move(remote);
+  }
   raft::ReplicaOptions options;
   options.directory = meta_directory(config()) + "/raft";
   options.self = config().node_id;
-  for (const NodeEntry& entry : config().nodes) options.voters.push_back(entry.id);
+  for (const NodeEntry& entry : config().nodes) {
+    if (entry.has_meta) options.voters.push_back(entry.id);
+  }
   options.election_timeout = options_.election_timeout;
   options.heartbeat_interval = options_.heartbeat_interval;
-  PREDA_CO_TRY(parts_->replica,
-               co_await raft::open_replica(env_, std::move(options), parts_->server, parts_->client,
-                                           *parts_->state_machine));
+  co_return co_await raft::open_replica(env_, std::move(options), parts_->server, parts_->client,
+                                        *parts_->state_machine);
+}
+
+Task<Result<void>> Node::open_metadata() {
+  PREDA_CO_TRY(auto store, co_await open_state());
+  PREDA_CO_TRY(parts_->state_machine, meta::StateMachine::open(env_, std::move(store)));
+  PREDA_CO_TRY(parts_->replica, co_await open_replica());
   meta::MetaOptions meta_options;
   meta_options.self = config().node_id;
-  meta_options.bootstrap = bootstrap();
+  if (is_voter()) meta_options.bootstrap = bootstrap();
   meta_options.write_epoch_interval = options_.write_epoch_interval;
   parts_->meta =
       meta::ReplicatedMetaService::make(env_, std::move(meta_options), *parts_->state_machine,
                                         *parts_->replica, &parts_->server, &parts_->client);
   parts_->keys = std::make_unique<access::AccessKeys>(env_, *parts_->meta);
+  parts_->registry = std::make_unique<Registry>(env_, config(), transport_, parts_->meta->growth(),
+                                                options_.refuse_peers);
   co_return Result<void>{};
 }
 
@@ -216,6 +247,7 @@ meta::Bootstrap Node::bootstrap() const {
     record.cluster_address = entry.cluster_address;
     record.s3_address = entry.s3_address;
     record.admin_address = entry.admin_address;
+    record.is_voter = entry.has_meta;
     bootstrap.nodes.push_back(std::move(record));
   }
   return bootstrap;
@@ -238,7 +270,8 @@ Task<Result<void>> Node::open_services() {
   parts_->repairer =
       std::make_unique<repair::Repairer>(env_, repair_options, *parts_->meta, *parts_->chunks,
                                          *parts_->shards, [this] { return is_leader(); });
-  const Growing::Services services{*parts_->meta, parts_->meta->growth(), *parts_->chunks};
+  Growing::Services services{*parts_->meta, parts_->meta->growth(), *parts_->chunks,
+                             *parts_->shards, [this](const ShardKey& key) { note_damage(key); }};
   parts_->growing =
       std::make_unique<Growing>(env_, config().node_id, services, [this] { return is_leader(); });
   for (const ShardKey& key : parts_->early_damage) parts_->repairer->report_damage(key);
@@ -259,6 +292,7 @@ NodeStatus Node::status() const {
 
 meta::MetaService& Node::meta() { return *parts_->meta; }
 meta::Growth& Node::growth() { return parts_->meta->growth(); }
+const Registry& Node::registry() const { return *parts_->registry; }
 object::ObjectStore& Node::objects() { return *parts_->objects; }
 access::AccessKeys& Node::keys() { return *parts_->keys; }
 shard::ShardService& Node::shards() { return *parts_->shards; }

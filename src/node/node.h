@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@
 
 namespace predastore::node {
 
+class Registry;
+
 using OpenKv = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
 
 // What a node is made of besides the outside world. The defaults are those of production; the
@@ -34,6 +37,8 @@ struct NodeOptions {
   std::optional<access::AccessKey> root_key;
   bool direct_io = true;
   bool run_repair = true;
+  // Told who is not to be let in any more; may be empty.
+  std::function<void(std::set<NodeId>)> refuse_peers;
   std::uint64_t shard_file_size_bytes = kShardFileSizeBytes;
   std::uint32_t chunk_size_bytes = kChunkSizeBytes;
   Duration election_timeout = 1000ms;
@@ -65,6 +70,7 @@ class Node {
   const Config& config() const { return options_.config; }
   meta::MetaService& meta();
   meta::Growth& growth();
+  const Registry& registry() const;
   object::ObjectStore& objects();
   access::AccessKeys& keys();
   shard::ShardService& shards();
@@ -88,6 +94,8 @@ class Node {
   meta::Bootstrap bootstrap() const;
   bool is_leader() const;
   Task<Result<void>> open_services();
+  Task<Result<std::unique_ptr<raft::Replica>>> open_replica();
+  bool is_voter() const;
   void note_damage(const ShardKey& key);
   void attach_ping();
   Task<void> answer_ping(rpc::Call call);

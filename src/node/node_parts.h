@@ -9,6 +9,7 @@
 #include "meta/state_machine.h"
 #include "node/growing.h"
 #include "node/node.h"
+#include "node/registry.h"
 #include "object/chunked_object_store.h"
 #include "repair/repairer.h"
 #include "shard/routed_shard_service.h"
@@ -41,6 +42,7 @@ struct Node::Parts {
   std::unique_ptr<repair::Repairer> repairer;
   std::unique_ptr<access::AccessKeys> keys;
   std::unique_ptr<Growing> growing;
+  std::unique_ptr<Registry> registry;
   Signal stopping;    // wakes what waits between attempts
   TaskGroup serving;  // what answers other nodes
   TaskGroup duties;   // what works without being asked

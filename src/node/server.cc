@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <set>
 
 #include "admin/admin_api.h"
 #include "admin/growth_api.h"
@@ -88,6 +89,7 @@ class Process {
     PREDA_CO_CHECK(co_await open_transport(ca, certificate, key));
     NodeOptions options;
     options.config = config_;
+    options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
     PREDA_CO_TRY(options.root_key, root_key_of(config_));
     PREDA_CO_TRY(node_, co_await Node::open(env_, *transport_, std::move(options)));
     tasks_.spawn(node_->run());
@@ -111,6 +113,7 @@ class Process {
     options.ca_pem = std::move(ca);
     options.cert_pem = std::move(certificate);
     options.key_pem = std::move(key);
+    options.admits = [this](NodeId node) { return !departed_.contains(node); };
     PREDA_CO_TRY(transport_,
                  co_await net::open_quic_transport(env_, host_.loop.io(), std::move(options)));
     co_return Result<void>{};
@@ -121,7 +124,7 @@ class Process {
     view_ = std::make_unique<NodeClusterView>(env_, *node_);
     admin_api_ = std::make_unique<admin::AdminApi>(env_, *view_, node_->keys(), node_->meta(),
                                                    [this] { return local_numbers(); });
-    growth_api_ = std::make_unique<admin::GrowthApi>(env_, node_->meta(), node_->growth());
+    growth_api_ = std::make_unique<admin::GrowthApi>(env_, *view_, node_->meta(), node_->growth());
     admin_api_->extend(*growth_api_);
     const ListenAddress at = split_address(config_.admin_address);
     http::ServerOptions options;
@@ -217,6 +220,7 @@ class Process {
   ProductionHost& host_;
   Environment env_;
   Config config_;
+  std::set<NodeId> departed_;
   std::unique_ptr<net::QuicTransport> transport_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<NodeClusterView> view_;

@@ -70,32 +70,32 @@ double raw_reads(int fd, std::size_t size, std::size_t count, std::size_t file_b
   return static_cast<double>(count) / seconds_since(begun);
 }
 
-// Measured anew before every benchmark: a machine that others use as well changes from one second to
-// the next.
+// Measured anew before every benchmark: a machine that others use as well changes from one second
+// to the next.
 RawDisk& raw_disk() {
   static RawDisk measured;
   return measured;
 }
 
 void measure_raw_disk() {
-    RawDisk raw;
-    const std::string directory = bench_directory();
-    const std::string path = directory + "/raw";
-    MutableBuffer memory = MutableBuffer::aligned(4 * kMebi);
-    std::fill(memory.bytes().begin(), memory.bytes().end(), std::byte{7});
-    const int direct = ::open(path.c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
-    PREDA_ASSERT(direct >= 0);
-    raw.write_bytes_per_second = 4.0 * kMebi * raw_writes(direct, 4 * kMebi, 64, memory.data());
-    raw.read_bytes_per_second = kMebi * raw_reads(direct, kMebi, 256, 256 * kMebi, memory.data());
-    const int plain = ::open(path.c_str(), O_RDWR);
-    (void)raw_reads(plain, kMebi, 256, 256 * kMebi, memory.data());
-    raw.cached_reads_per_second = raw_reads(plain, 64 * 1024, 8192, 256 * kMebi, memory.data());
-    raw.cached_bytes_per_second = kMebi * raw_reads(plain, kMebi, 1024, 256 * kMebi, memory.data());
-    const int small = ::open((path + "2").c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
-    raw.syncs_per_second = raw_writes(small, 3 * kBlock, 300, memory.data());
-    for (const int fd : {direct, plain, small}) ::close(fd);
-    std::filesystem::remove_all(directory);
-    raw_disk() = raw;
+  RawDisk raw;
+  const std::string directory = bench_directory();
+  const std::string path = directory + "/raw";
+  MutableBuffer memory = MutableBuffer::aligned(4 * kMebi);
+  std::fill(memory.bytes().begin(), memory.bytes().end(), std::byte{7});
+  const int direct = ::open(path.c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
+  PREDA_ASSERT(direct >= 0);
+  raw.write_bytes_per_second = 4.0 * kMebi * raw_writes(direct, 4 * kMebi, 64, memory.data());
+  raw.read_bytes_per_second = kMebi * raw_reads(direct, kMebi, 256, 256 * kMebi, memory.data());
+  const int plain = ::open(path.c_str(), O_RDWR);
+  (void)raw_reads(plain, kMebi, 256, 256 * kMebi, memory.data());
+  raw.cached_reads_per_second = raw_reads(plain, 64 * 1024, 8192, 256 * kMebi, memory.data());
+  raw.cached_bytes_per_second = kMebi * raw_reads(plain, kMebi, 1024, 256 * kMebi, memory.data());
+  const int small = ::open((path + "2").c_str(), O_RDWR | O_CREAT | O_DIRECT, 0600);
+  raw.syncs_per_second = raw_writes(small, 3 * kBlock, 300, memory.data());
+  for (const int fd : {direct, plain, small}) ::close(fd);
+  std::filesystem::remove_all(directory);
+  raw_disk() = raw;
 }
 
 void raw(benchmark::State& state) {

@@ -115,6 +115,10 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kClaimJob: return claim_job(command.claim_job());
     case pb::Command::kReportJob: return report_job(command.report_job());
     case pb::Command::kSetJobState: return set_job_state(command.set_job_state());
+    case pb::Command::kPutNode: return put_node(command.put_node());
+    case pb::Command::kSetNodeState: return set_node_state(command.set_node_state());
+    case pb::Command::kNewRing: return new_ring(command.new_ring());
+    case pb::Command::kDropRing: return drop_ring(command.drop_ring());
     case pb::Command::kMoveParts: return move_parts(command.move_parts());
     case pb::Command::BODY_NOT_SET: break;
   }

@@ -73,6 +73,17 @@ class Applier {
   Refusable store_job(JobRecord job);
   Refusable move_parts(const pb::MoveParts& command);
 
+  // state/apply_topology.cc
+  Refusable put_node(const pb::PutNode& command);
+  Refusable set_node_state(const pb::SetNodeState& command);
+  Refusable new_ring(const pb::NewRing& command);
+  Refusable drop_ring(const pb::DropRing& command);
+  Result<void> check_ring(const RingRecord& record);
+  Result<void> check_ring_epoch(RingEpoch epoch);
+  bool is_closed(NodeId node) const;
+  void open_places(ChunkLayout& layout);
+  void count_layout(const ChunkLayout& layout, bool is_added);
+
   // state/apply_chunks.cc
   Refusable report_damage(const pb::ReportDamage& command);
   Refusable swap_layout(const pb::SwapLayout& command);
@@ -107,6 +118,7 @@ inline constexpr const char* kNoUpload = "upload";
 inline constexpr const char* kNoPart = "part";
 inline constexpr const char* kClientToken = "client token";
 inline constexpr const char* kPartOrder = "part order";
+inline constexpr const char* kNoNode = "node";
 inline constexpr const char* kNoJob = "job";
 inline constexpr const char* kPartTooSmall = "part too small";
 

@@ -62,6 +62,8 @@ Result<std::vector<ChunkLayout>> Applier::new_layouts(
           layout.size_bytes != expected || layout.generation != Generation{1})
         return refused("a layout that is not of its part");
       PREDA_CHECK(check_layout(layout, epoch));
+      PREDA_CHECK(check_ring_epoch(layout.ring_epoch));
+      open_places(layout);
       const auto missing = std::count_if(layout.places.begin(), layout.places.end(),
                                          [](const ShardPlace& place) { return place.is_missing; });
       if (layout.places.size() - static_cast<std::size_t>(missing) < write_quorum(layout.rs))
@@ -79,6 +81,7 @@ Result<std::vector<ChunkLayout>> Applier::new_layouts(
 void Applier::put_new_layouts(const std::vector<ChunkLayout>& layouts) {
   for (const ChunkLayout& layout : layouts) {
     state_.put_layout(layout);
+    count_layout(layout, true);
     if (has_missing(layout)) update_repair(layout, {});
   }
 }
@@ -151,6 +154,15 @@ Applier::Refusable Applier::swap_layout(const pb::SwapLayout& command) {
   if (before->size_bytes != after.size_bytes || before->rs != after.rs ||
       before->crc64nvme != after.crc64nvme || before->placement_hash != after.placement_hash)
     return refused("a swap that changes what the chunk is");
+  for (std::size_t role = 0; role < after.places.size(); ++role) {
+    const ShardPlace& place = after.places[role];
+    const bool is_new =
+        place.is_stored && !place.is_missing && place.write_id != before->places[role].write_id;
+    if (is_new && is_closed(place.node))
+      return make_error(ErrorCode::Conflict, "a shard on a node that takes none any more");
+  }
+  count_layout(*before, false);
+  count_layout(after, true);
   state_.put_layout(after);
   release_replaced(*before, after);
   if (has_missing(after))
@@ -194,8 +206,12 @@ Applier::Refusable Applier::garbage_done(const pb::GarbageDone& command) {
       const auto object_id = view.kept(object_id_from(bytes));
       if (!object_id) break;
       const auto chunks = state_.chunk_keys(kLayouts, *object_id, room + 1);
-      for (std::size_t i = 0; i < std::min(room, chunks.size()); ++i)
+      for (std::size_t i = 0; i < std::min(room, chunks.size()); ++i) {
+        const auto value = view.get(kLayouts, chunks[i]);
+        const auto layout = value ? state_.decode_layout(chunks[i], *value) : std::nullopt;
+        if (layout) count_layout(*layout, false);
         view.erase(kLayouts, chunks[i]);
+      }
       if (chunks.size() > room)
         rest.add_object_ids(bytes);
       else

@@ -157,6 +157,12 @@ std::optional<RingRecord> State::find_ring(RingEpoch epoch) {
   return view_.kept(from_message(*message));
 }
 
+std::vector<NodeId> State::ring_candidates(RingEpoch epoch, std::uint64_t placement_hash) {
+  const auto ring = rings_.find(view_, epoch);
+  if (ring == nullptr) return {};
+  return ring->candidates(placement_hash, ring->node_count());
+}
+
 std::size_t State::ring_node_count(RingEpoch epoch) {
   const auto ring = rings_.find(view_, epoch);
   return ring == nullptr ? 0 : ring->node_count();

@@ -51,7 +51,8 @@ class State {
   std::optional<ChunkLayout> find_layout(const ObjectId& object_id, ChunkIndex chunk_index);
   std::optional<ChunkLayout> decode_layout(std::string_view key, std::string_view value);
   void put_layout(const ChunkLayout& layout);
-  bool has_ring(RingEpoch epoch) { return rings_.find(view_, epoch) != nullptr; }
+  // By the record: what was made of one that has been dropped since may still be in the cache.
+  bool has_ring(RingEpoch epoch) { return view_.has(kTopology, keys::ring(epoch)); }
   // Keys of an ObjectID's layouts (or repair entries), in order, from `first` on.
   std::vector<std::string> chunk_keys(kv::Family family, const ObjectId& object_id,
                                       std::size_t count_max);
@@ -59,6 +60,8 @@ class State {
   std::optional<pb::RepairEntry> find_repair(std::string_view chunk_key);
   bool is_released(const ObjectId& object_id);
   std::optional<RingRecord> find_ring(RingEpoch epoch);
+  // By the ring of that epoch, in order; none when there is no such epoch.
+  std::vector<NodeId> ring_candidates(RingEpoch epoch, std::uint64_t placement_hash);
   // Nodes that the ring gives chunks to; 0 when there is no such epoch.
   std::size_t ring_node_count(RingEpoch epoch);
   std::vector<NodeRecord> nodes();
