@@ -40,6 +40,8 @@ void Reconciler::request(std::string reason) {
 
 Task<void> Reconciler::run() {
   while (!is_stopping_) {
+    // What operators asked for from now on counts, so the first look comes at once.
+    if (!has_seen_setting_) co_await look_for_request();
     if (!is_requested_ && env_.clock.now() < next_pass_) {
       (void)co_await changed_.wait_until(
           std::min(next_pass_, env_.clock.now() + options_.look_interval));
