@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <set>
 #include <sstream>
@@ -23,6 +24,7 @@
 
 #include "base/text.h"
 #include "model/limits.h"
+#include "shard/drive_identity.h"
 
 namespace predastore::node {
 
@@ -97,9 +99,9 @@ class Checker {
       problem({}, "the file is not TOML");
       return finish();
     }
-    known_keys(
-        root, "",
-        {"cluster", "node", "listen", "storage", "io", "upkeep", "rs", "s3", "limits", "nodes"});
+    known_keys(root, "",
+               {"cluster", "node", "listen", "storage", "drive", "io", "upkeep", "rs", "s3",
+                "limits", "nodes"});
     read_identity(root);
     read_listen(root);
     read_storage(root);
@@ -273,12 +275,27 @@ class Checker {
   }
 
   void read_storage(const toml::table& root) {
-    const toml::table& storage =
-        required(root, "storage", {"data_dir", "drives", "drive_capacity_bytes"});
+    const toml::table& storage = required(
+        root, "storage",
+        {"data_dir", "drives", "drive_capacity_bytes", "near_full_percent", "full_percent"});
     path(storage, "storage", "data_dir", config_.data_dir);
-    config_.drive_count = static_cast<std::uint32_t>(number(storage, "storage", "drives", 1, 1, 1));
+    config_.drive_count =
+        static_cast<std::uint32_t>(number(storage, "storage", "drives", 1, 1, shard::kDrivesMax));
     config_.drive_capacity_bytes =
         number(storage, "storage", "drive_capacity_bytes", 0, 0, INT64_MAX);
+    read_drives(root, storage);
+    config_.near_full_percent =
+        static_cast<std::uint32_t>(number(storage, "storage", "near_full_percent", 85, 1, 99));
+    config_.full_percent =
+        static_cast<std::uint32_t>(number(storage, "storage", "full_percent", 95, 2, 99));
+    if (config_.near_full_percent >= config_.full_percent) {
+      const toml::node* const at = storage.contains("near_full_percent")
+                                       ? storage.get("near_full_percent")
+                                       : storage.get("full_percent");
+      problem(at->source(),
+              fmt::format("storage.near_full_percent = {} is to be below storage.full_percent = {}",
+                          config_.near_full_percent, config_.full_percent));
+    }
     const toml::table& rs = section(root, "rs", {"data", "parity"});
     config_.rs.data_shards =
         static_cast<std::uint8_t>(number(rs, "rs", "data", 2, 1, kDataShardsMax));
@@ -305,6 +322,47 @@ class Checker {
         number(upkeep, "upkeep", "scrub_bytes_per_second", 32 * kMebi, kMebi / 16, INT64_MAX);
     config_.upkeep.scrub_period_hours = static_cast<std::uint32_t>(
         number(upkeep, "upkeep", "scrub_period_hours", 14 * 24, 0, 10 * 365 * 24));
+  }
+
+  void read_drives(const toml::table& root, const toml::table& storage) {
+    const toml::node* node = root.get("drive");
+    if (node == nullptr) return;
+    if (!node->is_array_of_tables()) {
+      problem(node->source(), "drives are named in [[drive]] sections, one each");
+      return;
+    }
+    for (const char* const key : {"drives", "drive_capacity_bytes"}) {
+      if (storage.contains(key))
+        problem(
+            storage.get(key)->source(),
+            fmt::format("storage.{} is for drives without [[drive]] sections; give each section "
+                        "its path and capacity instead",
+                        key));
+    }
+    std::map<std::string, std::size_t> lines;
+    for (const toml::node& element : *node->as_array()) read_drive(*element.as_table(), lines);
+    if (config_.drives.size() > shard::kDrivesMax)
+      problem(node->source(), fmt::format("{} drives are too many; 1 to {} are possible",
+                                          config_.drives.size(), shard::kDrivesMax));
+  }
+
+  void read_drive(const toml::table& table, std::map<std::string, std::size_t>& lines) {
+    known_keys(table, "drive", {"path", "capacity"});
+    DriveEntry entry;
+    path(table, "drive", "path", entry.directory);
+    entry.capacity_bytes = number(table, "drive", "capacity", 0, 0, INT64_MAX);
+    if (entry.directory.empty()) return;
+    if (entry.directory.size() > 1 && entry.directory.back() == '/') entry.directory.pop_back();
+    entry.place = table.get("path")->as_string()->get();
+    const toml::source_region at = table.get("path")->source();
+    if (entry.place.find('\n') != std::string::npos) problem(at, "drive.path is to be one line");
+    const auto [first, is_new] = lines.try_emplace(entry.directory, at.begin.line);
+    if (!is_new)
+      problem(at, fmt::format("drive.path = \"{}\" is named twice, in line {} as well", entry.place,
+                              first->second));
+    if (entry.directory == config_.data_dir)
+      problem(at, "drive.path is storage.data_dir; a drive needs a directory of its own");
+    config_.drives.push_back(std::move(entry));
   }
 
   void read_s3(const toml::table& root) {
@@ -430,6 +488,16 @@ std::string ConfigCheck::report(std::string_view path) const {
         fmt::format("{}:{}:{}: error: {}\n", path, problem.line, problem.column, problem.message);
   }
   return text;
+}
+
+std::vector<DriveEntry> drives_of(const Config& config) {
+  if (!config.drives.empty()) return config.drives;
+  std::vector<DriveEntry> drives;
+  for (std::uint32_t i = 0; i < config.drive_count; ++i) {
+    const std::string place = fmt::format("drives/{}", i);
+    drives.push_back({config.data_dir + "/" + place, place, config.drive_capacity_bytes});
+  }
+  return drives;
 }
 
 ConfigCheck check_config(std::string_view text, const std::string& path) {

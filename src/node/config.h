@@ -23,6 +23,13 @@ struct NodeEntry {
   bool has_meta = true;  // it has a replica of the metadata
 };
 
+// One drive of this node, named in the configuration.
+struct DriveEntry {
+  std::string directory;
+  std::string place;  // the path as it is written there, by which the node knows the drive
+  std::uint64_t capacity_bytes = 0;  // 0: what the file system has
+};
+
 // Bounds of what this node holds in memory; see docs/memory in docs/architecture.md.
 struct Limits {
   std::uint64_t put_memory_bytes = 0;
@@ -51,8 +58,11 @@ struct Config {
   std::string cluster_address;
   std::string admin_address;
   std::string data_dir;
-  std::uint32_t drive_count = 1;
-  std::uint64_t drive_capacity_bytes = 0;  // 0: what the file system has
+  std::uint32_t drive_count = 1;           // in data_dir/drives/<d>, unless there are `drives`
+  std::uint64_t drive_capacity_bytes = 0;  // of each; 0: what the file system has
+  std::vector<DriveEntry> drives;          // the [[drive]] sections; see drives_of()
+  std::uint32_t near_full_percent = 85;
+  std::uint32_t full_percent = 95;
   std::string io_backend;                  // "auto", "io_uring" or "threads"
   Upkeep upkeep;
   RsConfig rs;
@@ -79,6 +89,9 @@ struct ConfigCheck {
   // file:line:column: error: message, one a line
   std::string report(std::string_view path) const;
 };
+
+// The drives of the node, wherever the configuration names them.
+std::vector<DriveEntry> drives_of(const Config& config);
 
 ConfigCheck check_config(std::string_view text, const std::string& path);
 // NotFound, or InvalidArgument when the file cannot be read.

@@ -149,5 +149,65 @@ TEST(Config, far_words_are_not_meant) {
   EXPECT_EQ(did_you_mean("zzzzzzzz", {"data", "parity"}), std::nullopt);
 }
 
+std::string with_drives(const std::string& sections) {
+  return replaced(good_text(), "drive_capacity_bytes = \"64MiB\"\n", sections);
+}
+
+TEST(Config, drives_are_counted_in_the_data_directory_or_named) {
+  const ConfigCheck counted =
+      check_config(replaced(good_text(), "data_dir", "drives = 2\ndata_dir"), "/etc/n1/f.toml");
+  ASSERT_TRUE(counted.config.has_value()) << counted.report("f");
+  const auto two = drives_of(*counted.config);
+  ASSERT_EQ(two.size(), 2U);
+  EXPECT_EQ(two[1].directory, "/etc/n1/data/drives/1");
+  EXPECT_EQ(two[1].place, "drives/1");
+  EXPECT_EQ(two[1].capacity_bytes, 64U << 20);
+  EXPECT_EQ(counted.config->near_full_percent, 85U);
+  EXPECT_EQ(counted.config->full_percent, 95U);
+
+  const ConfigCheck named = check_config(
+      with_drives("near_full_percent = 70\n[[drive]]\npath = \"/mnt/a/\"\ncapacity = \"2TiB\"\n"
+                  "[[drive]]\npath = \"b\"\n"),
+      "/etc/n1/f.toml");
+  ASSERT_TRUE(named.config.has_value()) << named.report("f");
+  const auto drives = drives_of(*named.config);
+  ASSERT_EQ(drives.size(), 2U);
+  EXPECT_EQ(drives[0].directory, "/mnt/a");
+  EXPECT_EQ(drives[0].place, "/mnt/a/");
+  EXPECT_EQ(drives[0].capacity_bytes, 2ULL << 40);
+  EXPECT_EQ(drives[1].directory, "/etc/n1/b");
+  EXPECT_EQ(drives[1].place, "b");
+  EXPECT_EQ(drives[1].capacity_bytes, 0U);
+  EXPECT_EQ(named.config->near_full_percent, 70U);
+}
+
+TEST(Config, what_is_wrong_with_drives_is_said_where_it_is) {
+  const auto problem = [](const std::string& sections) {
+    const ConfigCheck check = check_config(with_drives(sections), "/etc/n1/f.toml");
+    EXPECT_FALSE(check.config.has_value()) << sections;
+    return check.report("f");
+  };
+  EXPECT_THAT(problem("[[drive]]\npath = \"/mnt/a\"\n[[drive]]\npath = \"/mnt/x/../a/\"\n"),
+              HasSubstr("f:18:8: error: drive.path = \"/mnt/x/../a/\" is named twice, in line 16"));
+  EXPECT_THAT(problem("[[drive]]\n"), HasSubstr("f:15:1: error: \"path\" is missing in [drive]"));
+  EXPECT_THAT(problem("[[drive]]\npath = 5\n"),
+              HasSubstr("f:16:8: error: drive.path is to be text"));
+  EXPECT_THAT(problem("[[drive]]\npath = \"/a\"\nsize = 5\n"),
+              HasSubstr("f:17:1: error: unknown key \"size\" in [drive]"));
+  EXPECT_THAT(problem("[[drive]]\npath = \"/a\"\ncapacity = \"much\"\n"),
+              HasSubstr("f:17:12: error: drive.capacity is to be a whole number"));
+  EXPECT_THAT(problem("[[drive]]\npath = \"data\"\n"),
+              HasSubstr("f:16:8: error: drive.path is storage.data_dir"));
+  EXPECT_THAT(problem("drives = 2\n[[drive]]\npath = \"/a\"\n"),
+              HasSubstr("f:15:10: error: storage.drives is for drives without [[drive]] sections"));
+  EXPECT_THAT(problem("drives = 33\n"), HasSubstr("f:15:10: error: storage.drives = 33 is out of"));
+  EXPECT_THAT(problem("drive = 3\n"), HasSubstr("unknown key \"drive\" in [storage]"));
+  EXPECT_THAT(problem("[drive]\npath = \"/a\"\n"), HasSubstr("in [[drive]] sections, one each"));
+  EXPECT_THAT(problem("near_full_percent = 96\n"),
+              HasSubstr("f:15:21: error: storage.near_full_percent = 96 is to be below "
+                        "storage.full_percent = 95"));
+  EXPECT_THAT(problem("full_percent = 100\n"), HasSubstr("f:15:16: error: storage.full_percent"));
+}
+
 }  // namespace
 }  // namespace predastore::node

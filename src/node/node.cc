@@ -2,8 +2,6 @@
 
 #include "base/codec.h"
 #include "meta/keys.h"
-#include "node/drive_upkeep.h"
-#include "node/identity.h"
 #include "node/node_parts.h"
 #include "node/remote_replica.h"
 #include "telemetry/log.h"
@@ -16,7 +14,6 @@ constexpr Duration kRetryAfter = 200ms;
 constexpr Duration kAttemptTimeout = 5s;
 constexpr std::size_t kEarlyDamageMax = 100'000;
 
-std::string drive_directory(const Config& config) { return config.data_dir + "/drives/0"; }
 std::string meta_directory(const Config& config) { return config.data_dir + "/meta"; }
 
 }  // namespace
@@ -38,7 +35,7 @@ Task<Result<std::unique_ptr<Node>>> Node::open(Environment env, net::Transport& 
   const Result<void> opened = co_await node->open_parts();
   if (!opened) {
     // A drive is closed before it goes, even if the rest could not be opened.
-    if (node->parts_->drive) (void)co_await node->parts_->drive->close();
+    if (node->parts_->drives) (void)co_await node->parts_->drives->close();
     co_return opened.error();
   }
   node->attach_ping();
@@ -46,43 +43,18 @@ Task<Result<std::unique_ptr<Node>>> Node::open(Environment env, net::Transport& 
 }
 
 Task<Result<void>> Node::open_parts() {
-  PREDA_CO_CHECK(co_await open_drive());
+  PREDA_CO_CHECK(co_await open_drives());
   PREDA_CO_CHECK(co_await open_metadata());
   co_return co_await open_services();
 }
 
-// What the drive finds while it is opened waits until there is somebody to repair it.
+// What a drive finds while it is opened waits until there is somebody to repair it.
 void Node::note_damage(const ShardKey& key) {
   if (parts_->repairer) {
     parts_->repairer->report_damage(key);
   } else if (parts_->early_damage.size() < kEarlyDamageMax) {
     parts_->early_damage.insert(key);
   }
-}
-
-Task<Result<void>> Node::open_drive() {
-  shard::ShardStoreOptions options;
-  options.directory = drive_directory(config());
-  PREDA_CO_TRY(options.drive, co_await load_or_make_drive_id(env_, options.directory));
-  options.cluster = config().cluster_id;
-  options.node = config().node_id;
-  options.capacity_bytes = config().drive_capacity_bytes;
-  options.shard_file_size_bytes = options_.shard_file_size_bytes;
-  options.direct_io = options_.direct_io;
-  set_upkeep(options, config().upkeep);
-  options.open_index = options_.open_kv;
-  options.on_damage = [this](const shard::Damage& damage) {
-    telemetry::log_warn("find damage on the drive", {{"file", damage.file_id.value()},
-                                                     {"offset", damage.offset_bytes},
-                                                     {"detail", damage.detail}});
-    if (damage.key) note_damage(*damage.key);
-  };
-  PREDA_CO_TRY(parts_->drive, co_await shard::ShardStore::open(env_, std::move(options)));
-  parts_->shard_server = std::make_unique<shard::ShardServer>(env_, *parts_->drive);
-  parts_->shard_server->attach(parts_->server);
-  parts_->shards = std::make_unique<shard::RoutedShardService>(env_, config().node_id,
-                                                               parts_->drive.get(), parts_->client);
-  co_return Result<void>{};
 }
 
 Task<void> Node::run() {
@@ -113,8 +85,8 @@ Task<void> Node::stop() {
   (void)co_await parts.duties.join();
   co_await parts.objects->stop();
   co_await parts.chunks->stop();
-  const Result<void> closed = co_await parts.drive->close();
-  if (!closed) telemetry::log_warn("close drive", {{"error", closed.error().to_string()}});
+  const Result<void> closed = co_await parts.drives->close();
+  if (!closed) telemetry::log_warn("close the drives", {{"error", closed.error().to_string()}});
 }
 
 // The first key of a new cluster comes from a file that every node has; whichever node is first
@@ -285,7 +257,8 @@ NodeStatus Node::status() const {
   NodeStatus status;
   status.node = config().node_id;
   status.replica = parts_->replica->status();
-  status.drive = parts_->drive->status();
+  status.drive = parts_->drives->status();
+  status.drives = parts_->drives->drives();
   status.version = PREDASTORE_VERSION;
   return status;
 }
@@ -296,7 +269,7 @@ const Registry& Node::registry() const { return *parts_->registry; }
 object::ObjectStore& Node::objects() { return *parts_->objects; }
 access::AccessKeys& Node::keys() { return *parts_->keys; }
 shard::ShardService& Node::shards() { return *parts_->shards; }
-shard::ShardStore& Node::drive() { return *parts_->drive; }
+shard::DriveSet& Node::drives() { return *parts_->drives; }
 raft::Replica& Node::replica() { return *parts_->replica; }
 
 }  // namespace predastore::node

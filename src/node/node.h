@@ -20,7 +20,7 @@
 #include "object/object_store.h"
 #include "raft/replica.h"
 #include "rpc/rpc.h"
-#include "shard/shard_store.h"
+#include "shard/drive_set.h"
 
 namespace predastore::node {
 
@@ -74,7 +74,7 @@ class Node {
   object::ObjectStore& objects();
   access::AccessKeys& keys();
   shard::ShardService& shards();
-  shard::ShardStore& drive();
+  shard::DriveSet& drives();
   raft::Replica& replica();
 
   NodeStatus status() const;
@@ -87,7 +87,7 @@ class Node {
   struct Parts;
   Node(Environment env, net::Transport& transport, NodeOptions options);
   Task<Result<void>> open_parts();
-  Task<Result<void>> open_drive();
+  Task<Result<void>> open_drives();
   Task<Result<void>> open_metadata();
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state();
   Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state_in(std::string directory);

@@ -12,9 +12,9 @@
 #include "node/registry.h"
 #include "object/chunked_object_store.h"
 #include "repair/repairer.h"
+#include "shard/drive_set.h"
 #include "shard/routed_shard_service.h"
 #include "shard/shard_server.h"
-#include "shard/shard_store.h"
 
 namespace predastore::node {
 
@@ -31,7 +31,7 @@ struct Node::Parts {
   rpc::Server server;
   rpc::Client client;
   std::set<ShardKey> early_damage;
-  std::unique_ptr<shard::ShardStore> drive;
+  std::unique_ptr<shard::DriveSet> drives;
   std::unique_ptr<shard::ShardServer> shard_server;
   std::unique_ptr<shard::RoutedShardService> shards;
   std::unique_ptr<meta::StateMachine> state_machine;

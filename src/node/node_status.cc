@@ -9,7 +9,43 @@ namespace {
 constexpr std::size_t kVersionMaxBytes = 64;
 constexpr std::size_t kFailureMaxBytes = 1024;
 
+constexpr std::size_t kPlaceMaxBytes = 4096;
+
 std::uint8_t flag(bool value) { return value ? 1 : 0; }
+
+void encode_drive(Encoder& out, const shard::DriveInfo& info) {
+  const shard::DriveStatus& drive = info.status;
+  out.raw(info.id.span()).string(std::string_view{info.place}.substr(0, kPlaceMaxBytes));
+  out.le(static_cast<std::uint8_t>(info.state)).le(flag(info.is_unreconciled));
+  out.string(std::string_view{info.problem}.substr(0, kFailureMaxBytes));
+  out.le(drive.capacity_bytes).le(drive.used_bytes).le(drive.live_bytes);
+  out.le(drive.durable_sequence).le(drive.damage_count).le(drive.abandoned_file_count);
+  out.le(drive.read_error_count).le(drive.write_error_count);
+}
+
+// False when it is not what it must be.
+bool decode_drive(Decoder& in, shard::DriveInfo& info) {
+  const ByteSpan id = in.raw(sizeof(DriveId));
+  if (!in.ok()) return false;
+  info.id = DriveId::from(id);
+  info.place = in.string();
+  const auto state = in.le<std::uint8_t>();
+  info.is_unreconciled = in.le<std::uint8_t>() != 0;
+  info.problem = in.string();
+  shard::DriveStatus& drive = info.status;
+  drive.capacity_bytes = in.le<std::uint64_t>();
+  drive.used_bytes = in.le<std::uint64_t>();
+  drive.live_bytes = in.le<std::uint64_t>();
+  drive.durable_sequence = in.le<std::uint64_t>();
+  drive.damage_count = in.le<std::uint64_t>();
+  drive.abandoned_file_count = in.le<std::uint64_t>();
+  drive.read_error_count = in.le<std::uint64_t>();
+  drive.write_error_count = in.le<std::uint64_t>();
+  info.state = static_cast<shard::DriveState>(state);
+  drive.is_available = info.state != shard::DriveState::failed;
+  return in.ok() && state < shard::kDriveStateCount && info.place.size() <= kPlaceMaxBytes &&
+         info.problem.size() <= kFailureMaxBytes;
+}
 
 }  // namespace
 
@@ -27,6 +63,8 @@ std::string encode_node_status(const NodeStatus& status) {
   out.le(drive.abandoned_file_count);
   out.string(std::string_view{status.version}.substr(0, kVersionMaxBytes));
   out.string(std::string_view{replica.failure}.substr(0, kFailureMaxBytes));
+  out.le(static_cast<std::uint32_t>(status.drives.size()));
+  for (const shard::DriveInfo& info : status.drives) encode_drive(out, info);
   return std::move(out).take();
 }
 
@@ -63,6 +101,13 @@ Result<NodeStatus> decode_node_status(ByteSpan bytes) {
   status.replica.role = static_cast<raft::ReplicaRole>(role);
   status.version = version;
   status.replica.failure = failure;
+  if (in.finished()) return status;  // of a version that did not list its drives
+  const auto drive_count = in.le<std::uint32_t>();
+  bool is_good = in.ok() && drive_count <= shard::kDrivesMax;
+  for (std::uint32_t i = 0; is_good && i < drive_count; ++i)
+    is_good = decode_drive(in, status.drives.emplace_back());
+  if (!is_good)
+    return make_error(ErrorCode::Corruption, "a node's answer to ping cannot be understood");
   return status;
 }
 

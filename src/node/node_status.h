@@ -1,12 +1,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/buffer.h"
 #include "base/result.h"
 #include "model/ids.h"
 #include "raft/replica.h"
-#include "shard/shard_store.h"
+#include "shard/drive_set.h"
 
 namespace predastore::node {
 
@@ -14,14 +15,18 @@ namespace predastore::node {
 struct NodeStatus {
   NodeId node;
   raft::ReplicaStatus replica;
-  shard::DriveStatus drive;
+  shard::DriveStatus drive;              // of all of them together
+  std::vector<shard::DriveInfo> drives;  // each; of its status what is shown of other nodes
   std::string version;
 };
 
 // The answer to ping, little-endian: {node u64, role u8, leader u64 (0: none known), term u64,
 // commit u64, applied u64, available u8, rebuilt u8, capacity u64, used u64, queued u64, files u64,
 // sequence u64, damage u64, groups u64, syncs u64, written u64, read u64, abandoned u64, version
-// string, raft failure string}. A later version appends; a reader ignores what it does not know.
+// string, raft failure string, drive count u32, drives}; a drive is {id 16 bytes, place string,
+// state u8, unreconciled u8, problem string, capacity u64, used u64, live u64, sequence u64, damage
+// u64, abandoned u64, read errors u64, write errors u64}. A later version appends; a reader ignores
+// what it does not know.
 std::string encode_node_status(const NodeStatus& status);
 Result<NodeStatus> decode_node_status(ByteSpan bytes);  // Corruption
 

@@ -20,6 +20,16 @@ NodeStatus sample() {
   status.drive.abandoned_file_count = 3;
   status.version = "0.1.0";
   status.replica.failure = "the log cannot be written";
+  for (int i = 0; i < 2; ++i) {
+    shard::DriveInfo& drive = status.drives.emplace_back();
+    drive.id.bytes[0] = std::byte{7};
+    drive.place = "/mnt/d" + std::to_string(i);
+    drive.state = i == 0 ? shard::DriveState::near_full : shard::DriveState::failed;
+    drive.problem = i == 0 ? "" : "8 errors";
+    drive.is_unreconciled = i == 1;
+    drive.status.used_bytes = 5;
+    drive.status.write_error_count = 6;
+  }
   return status;
 }
 
@@ -37,11 +47,30 @@ TEST(NodeStatus, what_is_encoded_comes_back) {
   EXPECT_EQ(back->drive.abandoned_file_count, 3U);
   EXPECT_EQ(back->version, "0.1.0");
   EXPECT_EQ(back->replica.failure, "the log cannot be written");
+  ASSERT_EQ(back->drives.size(), 2U);
+  EXPECT_EQ(back->drives[0].id, sample().drives[0].id);
+  EXPECT_EQ(back->drives[0].place, "/mnt/d0");
+  EXPECT_EQ(back->drives[0].state, shard::DriveState::near_full);
+  EXPECT_FALSE(back->drives[0].is_unreconciled);
+  EXPECT_EQ(back->drives[1].state, shard::DriveState::failed);
+  EXPECT_EQ(back->drives[1].problem, "8 errors");
+  EXPECT_TRUE(back->drives[1].is_unreconciled);
+  EXPECT_EQ(back->drives[1].status.used_bytes, 5U);
+  EXPECT_EQ(back->drives[1].status.write_error_count, 6U);
 }
 
 TEST(NodeStatus, every_shorter_answer_is_refused) {
   const std::string whole = encode_node_status(sample());
+  NodeStatus without = sample();
+  without.drives.clear();
+  const std::size_t old_size = encode_node_status(without).size() - 4;
   for (std::size_t size = 0; size < whole.size(); ++size) {
+    if (size == old_size) {  // as the version before wrote it
+      const auto old = decode_node_status(as_bytes(std::string_view{whole}.substr(0, size)));
+      ASSERT_TRUE(old.has_value());
+      EXPECT_TRUE(old->drives.empty());
+      continue;
+    }
     EXPECT_FALSE(decode_node_status(as_bytes(std::string_view{whole}.substr(0, size)))) << size;
   }
 }

@@ -267,6 +267,7 @@ Task<Result<void>> DriveWriter::ensure_room() {
   PREDA_ASSERT(!queue_.empty());
   if (open_ && !fits(queue_.front().header.record_size_bytes(), 1)) {
     const auto sealed = co_await seal_file();
+    if (!sealed) note_error(sealed.error());
     if (!sealed)
       co_await abandon_file();  // what its shards have in it is lost to them; this group goes to a
                                 // new one

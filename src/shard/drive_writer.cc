@@ -94,7 +94,10 @@ bool DriveWriter::is_worth_writing() const {
 
 Task<void> DriveWriter::write_next() {
   Result<void> room = available();
-  if (room) room = co_await ensure_room();
+  if (room) {
+    room = co_await ensure_room();
+    if (!room) note_error(room.error());
+  }
   Group group = take_group();
   if (!room) {
     answer(group, room);
@@ -116,6 +119,7 @@ Task<void> DriveWriter::write_group(Group& group) {
   refuse_conflicts(group, *states);
   const auto stored = co_await store_group(group);
   if (!stored) {
+    note_error(stored.error());
     const ShardFileId file_id = open_->id;
     co_await abandon_file();
     co_await note_failed_commits(group, std::move(*states), file_id);
@@ -131,18 +135,35 @@ Task<void> DriveWriter::write_group(Group& group) {
 
 Result<void> DriveWriter::available() const {
   if (failed_)
-    return make_error(ErrorCode::Unavailable, "the drive's index failed: " + failed_->to_string());
+    return make_error(ErrorCode::Unavailable, "the drive is out of order: " + failed_->to_string());
   return {};
 }
 
-Result<void> DriveWriter::has_room(std::uint64_t size_bytes) const {
+std::uint64_t DriveWriter::bytes_used_with(std::uint64_t size_bytes) const {
   const std::uint64_t footer_bytes =
       open_ ? open_->footer.size_bytes(queue_.size()) : kDiskBlockBytes;
-  if (used_bytes_ + queued_bytes_ + footer_bytes + options_->reserve_bytes + size_bytes >
-      capacity_bytes_) {
+  return used_bytes_ + queued_bytes_ + footer_bytes + size_bytes;
+}
+
+std::uint64_t DriveWriter::full_at_bytes() const {
+  const auto by_share =
+      static_cast<std::uint64_t>(options_->full_share * static_cast<double>(capacity_bytes_));
+  const std::uint64_t by_reserve =
+      capacity_bytes_ - std::min(capacity_bytes_, options_->reserve_bytes);
+  return std::min(by_share, by_reserve);
+}
+
+Result<void> DriveWriter::has_room(std::uint64_t size_bytes) const {
+  if (bytes_used_with(size_bytes) > full_at_bytes())
     return make_error(ErrorCode::NoSpace, "the drive is full");
-  }
   return {};
+}
+
+// A full disk is no fault of the drive.
+void DriveWriter::note_error(const Error& error) {
+  if (error.code != ErrorCode::Io) return;
+  ++counters_.write_error_count;
+  if (options_->on_drive_error) options_->on_drive_error(DriveErrorKind::write, error);
 }
 
 Result<void> DriveWriter::check_segment(const ShardTry& attempt, const Segment& segment) const {
@@ -322,6 +343,13 @@ void DriveWriter::fill(DriveStatus& status) const {
   status.queued_bytes = queued_bytes_;
   status.durable_sequence = last_decision_.value();
   status.live_bytes = usage_.live_bytes();
+  status.is_full = !has_room(kRecordMaxBytes);
+  // A drive whose reserve is large (it is small) is near full below its share as well.
+  const auto near_full = static_cast<std::uint64_t>(
+      options_->near_full_share / std::max(options_->full_share, options_->near_full_share) *
+      static_cast<double>(full_at_bytes()));
+  status.is_near_full = status.is_full || (options_->near_full_share < options_->full_share &&
+                                           bytes_used_with(kRecordMaxBytes) > near_full);
 }
 
 std::set<ShardFileId> DriveWriter::files_in_use() const {

@@ -95,7 +95,10 @@ class DriveWriter {
   const std::set<ShardFileId>& abandoned_files() const { return abandoned_; }
   void file_added(ShardFileId id, std::uint64_t size_bytes);  // sealed
   void file_removed(ShardFileId id);
-  void fail_index(Error error) { failed_ = std::move(error); }
+  // The drive refuses everything from now on; the first reason stays.
+  void fail_index(Error error) {
+    if (!failed_) failed_ = std::move(error);
+  }
   bool is_index_failed() const { return failed_.has_value() || is_index_doubtful_; }
 
  private:
@@ -121,6 +124,9 @@ class DriveWriter {
   using Group = std::vector<Placed>;
 
   bool is_worth_writing() const;
+  std::uint64_t bytes_used_with(std::uint64_t size_bytes) const;
+  std::uint64_t full_at_bytes() const;
+  void note_error(const Error& error);
   Result<void> check_segment(const ShardTry& attempt, const Segment& segment) const;
   Task<void> write_next();
   Task<Result<void>> ensure_room();

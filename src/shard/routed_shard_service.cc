@@ -88,7 +88,7 @@ class RemoteShardWriter final : public ShardWriter {
 
 }  // namespace
 
-Result<ShardStore*> RoutedShardService::local() const {
+Result<LocalShards*> RoutedShardService::local() const {
   if (local_ == nullptr) return make_error(ErrorCode::Unavailable, "this node stores no shards");
   return local_;
 }
@@ -97,8 +97,8 @@ Task<Result<std::unique_ptr<ShardWriter>>> RoutedShardService::create(NodeId nod
                                                                       ShardStamp stamp,
                                                                       Instant deadline) {
   if (node == self_) {
-    PREDA_CO_TRY(ShardStore* const store, local());
-    co_return store->create(key, stamp);
+    PREDA_CO_TRY(LocalShards* const store, local());
+    co_return co_await store->begin(key, stamp, deadline);
   }
   BufferChain body{Buffer::take(encode_store_request({key, stamp}))};
   PREDA_CO_TRY(auto stream,
@@ -113,7 +113,7 @@ Task<Result<std::vector<Segment>>> RoutedShardService::fetch(NodeId node, ShardK
                                                              std::uint16_t count,
                                                              Instant deadline) {
   if (node == self_) {
-    PREDA_CO_TRY(ShardStore* const store, local());
+    PREDA_CO_TRY(LocalShards* const store, local());
     co_return co_await store->fetch(key, write_id, first, count, deadline);
   }
   count = std::min(count, kFetchSegmentsMax);
@@ -137,7 +137,7 @@ Task<Result<std::vector<Segment>>> RoutedShardService::fetch(NodeId node, ShardK
 
 Task<Result<ShardInfo>> RoutedShardService::stat(NodeId node, ShardKey key, Instant deadline) {
   if (node == self_) {
-    PREDA_CO_TRY(ShardStore* const store, local());
+    PREDA_CO_TRY(LocalShards* const store, local());
     co_return co_await store->stat(key, deadline);
   }
   const std::vector<ShardKey> keys{key};
@@ -151,7 +151,7 @@ Task<Result<ShardInfo>> RoutedShardService::stat(NodeId node, ShardKey key, Inst
 Task<Result<void>> RoutedShardService::remove(NodeId node, std::vector<ShardRemoval> removals,
                                               Instant deadline) {
   if (node == self_) {
-    PREDA_CO_TRY(ShardStore* const store, local());
+    PREDA_CO_TRY(LocalShards* const store, local());
     co_return co_await store->remove(std::move(removals), deadline);
   }
   for (std::size_t begin = 0; begin < removals.size(); begin += kItemsMax) {

@@ -2,8 +2,8 @@
 
 #include "env/environment.h"
 #include "rpc/rpc.h"
+#include "shard/local_shards.h"
 #include "shard/shard_service.h"
-#include "shard/shard_store.h"
 
 namespace predastore::shard {
 
@@ -12,7 +12,7 @@ namespace predastore::shard {
 class RoutedShardService final : public ShardService {
  public:
   // `local` may be null, for a host that stores nothing. Both outlive this.
-  RoutedShardService(Environment env, NodeId self, ShardStore* local, rpc::Client& client)
+  RoutedShardService(Environment env, NodeId self, LocalShards* local, rpc::Client& client)
       : env_(env), self_(self), local_(local), client_(client) {}
 
   Task<Result<std::unique_ptr<ShardWriter>>> create(NodeId node, ShardKey key, ShardStamp stamp,
@@ -26,11 +26,11 @@ class RoutedShardService final : public ShardService {
                             Instant deadline) override;
 
  private:
-  Result<ShardStore*> local() const;
+  Result<LocalShards*> local() const;
 
   Environment env_;
   NodeId self_;
-  ShardStore* local_;
+  LocalShards* local_;
   rpc::Client& client_;
 };
 

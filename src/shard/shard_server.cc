@@ -69,7 +69,7 @@ Task<void> ShardServer::serve_store(rpc::Call call) {
 }
 
 Task<Result<void>> ShardServer::receive_shard(rpc::Call& call, ShardKey key, ShardStamp stamp) {
-  PREDA_CO_TRY(auto writer, store_.create(key, stamp));
+  PREDA_CO_TRY(auto writer, co_await store_.begin(key, stamp, env_.clock.now() + idle_timeout_));
   net::Stream& stream = call.stream();
   std::uint32_t segment_count = 0;
   std::uint32_t crc = 0;

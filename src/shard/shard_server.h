@@ -2,7 +2,7 @@
 
 #include "env/environment.h"
 #include "rpc/rpc.h"
-#include "shard/shard_store.h"
+#include "shard/local_shards.h"
 
 namespace predastore::shard {
 
@@ -10,7 +10,7 @@ namespace predastore::shard {
 // store. Outlives the rpc server's run().
 class ShardServer {
  public:
-  ShardServer(Environment env, ShardStore& store, Duration idle_timeout = 30s)
+  ShardServer(Environment env, LocalShards& store, Duration idle_timeout = 30s)
       : env_(env), store_(store), idle_timeout_(idle_timeout) {}
   void attach(rpc::Server& server);  // before server.run()
 
@@ -22,7 +22,7 @@ class ShardServer {
   Task<Result<void>> receive_shard(rpc::Call& call, ShardKey key, ShardStamp stamp);
 
   Environment env_;
-  ShardStore& store_;
+  LocalShards& store_;
   Duration idle_timeout_;  // between the segments of a shard that is being written
 };
 

@@ -269,7 +269,41 @@ DriveStatus ShardStore::status() const {
   status.rebuilt_record_count = rebuilt_.record_count;
   status.damage_count = damage_count_;
   status.read_bytes = read_bytes_;
+  status.read_error_count = read_error_count_;
   return status;
+}
+
+void ShardStore::note_error(DriveErrorKind kind, const Error& error) {
+  if (kind == DriveErrorKind::read) ++read_error_count_;
+  if (options_->on_drive_error) options_->on_drive_error(kind, error);
+}
+
+void ShardStore::take_out(Error reason) {
+  writer_->fail_index(std::move(reason));
+  compactor_->stop();
+  scrubber_->stop();
+}
+
+std::optional<Error> ShardStore::failure() const {
+  const Result<void> available = writer_->available();
+  if (available) return std::nullopt;
+  return available.error();
+}
+
+Task<Result<bool>> ShardStore::is_indexed(ShardKey key) {
+  InFlight in_flight{*this};
+  if (closed_) co_return make_error(ErrorCode::Unavailable, "the drive is closed");
+  auto look_up = [index = index_, encoded = encode_shard_key(key)] {
+    return index->get(kShardFamily, encoded);
+  };
+  PREDA_CO_TRY(const auto value, co_await run_blocking(env_.blocking, std::move(look_up)));
+  co_return value.has_value();
+}
+
+Task<void> ShardStore::refresh_space() {
+  InFlight in_flight{*this};
+  if (closed_) co_return;
+  (void)co_await writer_->refresh_capacity();
 }
 
 // ---- writing
@@ -282,6 +316,11 @@ Result<std::unique_ptr<ShardWriter>> ShardStore::create(ShardKey key, ShardStamp
   PREDA_CHECK(writer_->has_room(kRecordMaxBytes));
   auto attempt = std::make_shared<ShardTry>(env_.clock, key, stamp, options_->shard_window_bytes);
   return make_shard_writer(writer_, std::move(attempt));
+}
+
+Task<Result<std::unique_ptr<ShardWriter>>> ShardStore::begin(ShardKey key, ShardStamp stamp,
+                                                             Instant) {
+  co_return create(key, stamp);
 }
 
 Task<Result<void>> ShardStore::remove(std::vector<ShardRemoval> removals, Instant deadline) {
@@ -388,7 +427,11 @@ Task<Result<void>> ShardStore::read_piece(ShardKey key, const IndexEntry& entry,
   const std::uint64_t begin = extent.offset_bytes / kDiskBlockBytes * kDiskBlockBytes;
   const std::uint64_t end = round_up_to_block(extent.offset_bytes + size_bytes);
   auto read = co_await file->read(begin, static_cast<std::size_t>(end - begin));
-  if (!read) co_return fail(begin, read.error());
+  if (!read) {
+    note_error(DriveErrorKind::read, read.error());
+    co_return fail(
+        begin, make_error(ErrorCode::Corruption, "cannot be read: " + read.error().to_string()));
+  }
   const std::size_t skip = static_cast<std::size_t>(extent.offset_bytes - begin);
   if (read->size() < skip + size_bytes)
     co_return fail(begin, make_error(ErrorCode::Corruption, "a shard file is cut off"));

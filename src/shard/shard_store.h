@@ -14,6 +14,7 @@
 #include "kv/kv.h"
 #include "model/ids.h"
 #include "model/limits.h"
+#include "shard/local_shards.h"
 #include "shard/shard_service.h"
 
 namespace predastore::shard {
@@ -47,6 +48,10 @@ struct RebuildProgress {
   std::uint64_t record_count = 0;
 };
 
+// What a drive itself did wrong (not what was damaged on it): a call of the operating system that
+// failed with an input or output error.
+enum class DriveErrorKind : std::uint8_t { read, write };
+
 using OpenIndex = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
 
 struct ShardStoreOptions {
@@ -55,7 +60,12 @@ struct ShardStoreOptions {
   NodeId node;
   DriveId drive;
   std::uint64_t capacity_bytes = 0;  // of all shard files; 0: what the file system has
-  std::uint64_t reserve_bytes = 64 * 1024 * 1024;  // the last of the capacity is kept for deletes
+  // The two watermarks. Above `near_full_share` of the capacity new shards go elsewhere if they
+  // can; above `full_share`, or when less than `reserve_bytes` is left, they are refused (NoSpace),
+  // and what is left is for deletes and compaction.
+  double near_full_share = 1.0;
+  double full_share = 1.0;
+  std::uint64_t reserve_bytes = 64 * 1024 * 1024;
   std::uint64_t shard_file_size_bytes = kShardFileSizeBytes;
   std::uint64_t write_budget_bytes = 64 * 1024 * 1024;  // queued segments of all shards
   std::uint64_t shard_window_bytes = 2 * 1024 * 1024;   // queued segments of one shard
@@ -75,13 +85,17 @@ struct ShardStoreOptions {
   // As on_damage; after every file, and once before the first. It is logged as well, every some
   // seconds.
   std::function<void(const RebuildProgress&)> on_rebuild;
+  std::function<void(DriveErrorKind, const Error&)> on_drive_error;  // as on_damage
 };
 
 struct DriveStatus {
-  bool is_available = true;  // false: the index failed, everything is refused until a restart
+  bool is_available = true;  // false: the index failed, or the drive was taken out; everything is
+                             // refused until a restart
   bool was_rebuilt = false;  // the index was rebuilt from the files at open
   std::uint64_t rebuilt_file_count = 0;    // then, from so many files
   std::uint64_t rebuilt_record_count = 0;  // and records
+  bool is_near_full = false;
+  bool is_full = false;
   std::uint64_t capacity_bytes = 0;
   std::uint64_t used_bytes = 0;    // by shard files, garbage included
   std::uint64_t live_bytes = 0;    // of these, records that count
@@ -94,6 +108,8 @@ struct DriveStatus {
   std::uint64_t written_bytes = 0;
   std::uint64_t read_bytes = 0;
   std::uint64_t abandoned_file_count = 0;  // files given up after a failed write or sync
+  std::uint64_t read_error_count = 0;      // input/output errors of reads
+  std::uint64_t write_error_count = 0;     // and of writes, syncs and new files
 };
 
 // The shards of one drive: docs/formats/shard_file.md. Used on the loop of `env` only.
@@ -102,39 +118,28 @@ struct DriveStatus {
 // answers. The index is never the truth: at open it is rebuilt from the files unless it is exactly
 // as far as they are. A crash leaves every answered commit whole, and every other shard whole or
 // absent. close() before destruction; a ShardWriter may outlive the store and then fails.
-class ShardStore {
+class ShardStore final : public LocalShards {
  public:
   // Recovers what a crash left: unsealed files are scanned and sealed, the index is rebuilt when it
   // is not as far as the files. Refuses (InvalidArgument) a drive with files of another cluster,
   // node or drive.
   static Task<Result<std::unique_ptr<ShardStore>>> open(Environment env, ShardStoreOptions options);
-  ~ShardStore();
+  ~ShardStore() override;
   ShardStore(const ShardStore&) = delete;
   ShardStore& operator=(const ShardStore&) = delete;
 
   Result<std::unique_ptr<ShardWriter>> create(ShardKey key, ShardStamp stamp);
-  // At most kFetchSegmentsMax segments; fewer than asked for only at the shard's end; `first` past
-  // the end: none.
+  Task<Result<std::unique_ptr<ShardWriter>>> begin(ShardKey key, ShardStamp stamp,
+                                                   Instant deadline) override;
   Task<Result<std::vector<Segment>>> fetch(ShardKey key, WriteId write_id, SegmentIndex first,
-                                           std::uint16_t count, Instant deadline);
-  Task<Result<ShardInfo>> stat(ShardKey key, Instant deadline);
-  Task<Result<void>> remove(std::vector<ShardRemoval> removals, Instant deadline);
-
-  // Whole records, at most kFetchBodyMaxBytes of them, checked, as they lie on the drive, and the
-  // budget they hold.
-  struct Records {
-    BufferChain bytes;
-    WriteId write_id;         // of all of them
-    std::uint32_t crc32 = 0;  // of all bytes
-    SemaphoreHold budget;
-  };
+                                           std::uint16_t count, Instant deadline) override;
+  Task<Result<ShardInfo>> stat(ShardKey key, Instant deadline) override;
+  Task<Result<void>> remove(std::vector<ShardRemoval> removals, Instant deadline) override;
   Task<Result<Records>> fetch_records(ShardKey key, WriteId write_id, SegmentIndex first,
-                                      std::uint16_t count, Instant deadline);
-
-  // What is stored, in the order of the keys, after `after`; at most `count_max`. For reconcile,
-  // sweep and scrub.
+                                      std::uint16_t count, Instant deadline) override;
+  // At most `count_max`.
   Task<Result<std::vector<ShardInfo>>> inventory(std::optional<ShardKey> after,
-                                                 std::size_t count_max);
+                                                 std::size_t count_max) override;
   // Reads and checks every segment of a shard. Corruption was reported as damage, too.
   Task<Result<void>> verify(ShardKey key, Instant deadline);
 
@@ -143,6 +148,15 @@ class ShardStore {
   // Reads everything that counts, now; damage is reported as always.
   Task<Result<ScrubReport>> scrub_once();
 
+  // From now on everything is refused (Unavailable), and nothing more is written of its own accord.
+  void take_out(Error reason);
+  // Why everything is refused; none while the drive takes part.
+  std::optional<Error> failure() const;
+  // Whether the index has the shard. An answer on a drive that was taken out, too, as long as its
+  // index can be read.
+  Task<Result<bool>> is_indexed(ShardKey key);
+  // Asks the file system again what room there is: others may have used it or given it back.
+  Task<void> refresh_space();
   DriveStatus status() const;
   // Writes what is queued, seals the open file, flushes the index. Further calls are refused.
   Task<Result<void>> close();
@@ -162,6 +176,7 @@ class ShardStore {
                                 Records& records);
   void start_upkeep();
   void report(const Damage& damage);
+  void note_error(DriveErrorKind kind, const Error& error);
 
   Environment env_;
   std::shared_ptr<const ShardStoreOptions> options_;
@@ -178,6 +193,7 @@ class ShardStore {
   RebuildProgress rebuilt_;
   std::uint64_t damage_count_ = 0;
   std::uint64_t read_bytes_ = 0;
+  std::uint64_t read_error_count_ = 0;
 
   struct OpenFile {
     std::shared_ptr<File> file;

@@ -378,7 +378,8 @@ TEST_F(ShardStoreTest, an_unreadable_block_costs_only_its_shard) {
   machine_.disk.fault = [](std::string_view operation, const std::string&) -> Result<void> {
     return operation == "read" ? Result<void>{ErrorCode::Io} : Result<void>{};
   };
-  EXPECT_EQ(get(1).error().code, ErrorCode::Io);
+  EXPECT_EQ(get(1).error().code, ErrorCode::Corruption);
+  EXPECT_EQ(machine_.store->status().read_error_count, 1U);
   EXPECT_EQ(machine_.damage.size(), 1U);
   machine_.disk.fault = nullptr;
   expect_holds(1, 5, 3000);

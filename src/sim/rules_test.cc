@@ -125,6 +125,8 @@ class Rules : public ::testing::Test {
     return 3;
   }
   // Of a machine that is down.
+  // The scenarios are of one drive a node.
+  shard::ShardStore& store_of(std::size_t machine) { return *node(machine).drives().store(0); }
   void remove_index(std::size_t machine) {
     SimHost host(scheduler_, cluster_->disk(machine), "janitor", 5);
     const std::string drive = std::string(NodeProgram::kDataDirectory) + "/drives/0";
@@ -189,10 +191,10 @@ TEST_F(Rules, write_id_a_layout_never_gets_the_bytes_of_another_try) {
     co_return co_await writer->commit(deadline);
   };
   ASSERT_TRUE(
-      run(write(node(machine).drive(), key, stamp, Buffer::copy_of(bytes_of(64 * 1024, 3)), soon()),
+      run(write(store_of(machine), key, stamp, Buffer::copy_of(bytes_of(64 * 1024, 3)), soon()),
           machine)
           .has_value());
-  EXPECT_EQ(run(node(machine).drive().stat(key, soon()), machine)->stamp.write_id, WriteId{4711});
+  EXPECT_EQ(run(store_of(machine).stat(key, soon()), machine)->stamp.write_id, WriteId{4711});
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(run(get(i, "key"), i).value(), bytes);
 }
 
@@ -204,7 +206,7 @@ TEST_F(Rules, generation_a_late_commit_or_delete_of_a_lower_one_changes_nothing)
   ASSERT_TRUE(run(put(0, "key", bytes)).has_value());
   ChunkLayout layout = layouts()->front();
   const std::size_t machine = layout.places[0].node.value() - 1;
-  shard::ShardStore& drive = node(machine).drive();
+  shard::ShardStore& drive = store_of(machine);
   const ShardKey key{layout.object_id, layout.chunk_index, ShardRole{0}};
   const auto segments = run(drive.fetch(key, WriteId{}, SegmentIndex{0}, 16, soon()), machine);
   ASSERT_TRUE(segments.has_value());
@@ -256,7 +258,7 @@ TEST_F(Rules, commit_record_segments_without_one_are_no_shard) {
   const ShardKey begun{ObjectId{}, ChunkIndex{1}, ShardRole{0}};
   const ShardKey done{ObjectId{}, ChunkIndex{2}, ShardRole{0}};
   const shard::ShardStamp stamp{WriteId{11}, Generation{1}, WriteEpoch{1}, Incarnation{1}};
-  shard::ShardStore* drive = &node(1).drive();
+  shard::ShardStore* drive = &store_of(1);
   auto unfinished = run(write_segment(drive, begun, stamp, bytes_of(60'000, 1), soon()), 1).value();
   auto finished = run(write_segment(drive, done, stamp, bytes_of(60'000, 2), soon()), 1).value();
   // The sync of this commit makes the other shard's segments durable as well.
@@ -270,9 +272,9 @@ TEST_F(Rules, commit_record_segments_without_one_are_no_shard) {
     if (round == 1) remove_index(1);
     cluster_->start(1);
     pass(5s);
-    EXPECT_EQ(run(node(1).drive().stat(begun, soon()), 1).error().code, ErrorCode::NotFound);
-    EXPECT_TRUE(run(node(1).drive().stat(done, soon()), 1).has_value());
-    EXPECT_GE(node(1).drive().status().used_bytes, written);  // the segments are still there
+    EXPECT_EQ(run(store_of(1).stat(begun, soon()), 1).error().code, ErrorCode::NotFound);
+    EXPECT_TRUE(run(store_of(1).stat(done, soon()), 1).has_value());
+    EXPECT_GE(store_of(1).status().used_bytes, written);  // the segments are still there
   }
 }
 
@@ -287,7 +289,7 @@ TEST_F(Rules, sequence_of_two_tries_of_a_generation_the_later_holds_after_a_rebu
       const shard::ShardStamp stamp{WriteId{write_id}, Generation{1}, WriteEpoch{1},
                                     Incarnation{1}};
       auto writer =
-          run(write_segment(&node(1).drive(), key, stamp, bytes_of(50'000, write_id), soon()), 1)
+          run(write_segment(&store_of(1), key, stamp, bytes_of(50'000, write_id), soon()), 1)
               .value();
       ASSERT_TRUE(run(writer->commit(soon()), 1).has_value());
       writer.reset();
@@ -300,10 +302,10 @@ TEST_F(Rules, sequence_of_two_tries_of_a_generation_the_later_holds_after_a_rebu
   remove_index(1);
   cluster_->start(1);
   pass(5s);
-  EXPECT_TRUE(node(1).drive().status().was_rebuilt);
+  EXPECT_TRUE(store_of(1).status().was_rebuilt);
   for (std::uint32_t round = 0; round < 6; ++round) {
     const ShardKey key{ObjectId{}, ChunkIndex{round}, ShardRole{0}};
-    EXPECT_EQ(run(node(1).drive().stat(key, soon()), 1)->stamp.write_id, WriteId{22}) << round;
+    EXPECT_EQ(run(store_of(1).stat(key, soon()), 1)->stamp.write_id, WriteId{22}) << round;
   }
 }
 
@@ -318,7 +320,7 @@ TEST_F(Rules, chunk_checksum_good_segments_of_wrong_bytes_are_not_served_or_spre
   const std::size_t machine = layout.places[0].node.value() - 1;
   const ShardKey key{layout.object_id, layout.chunk_index, ShardRole{0}};
   const auto good =
-      run(node(machine).drive().fetch(key, WriteId{}, SegmentIndex{0}, 16, soon()), machine);
+      run(store_of(machine).fetch(key, WriteId{}, SegmentIndex{0}, 16, soon()), machine);
   ASSERT_TRUE(good.has_value());
   ASSERT_EQ(good->size(), 1u);
   std::string wrong(good->front().stored.text());
@@ -326,8 +328,7 @@ TEST_F(Rules, chunk_checksum_good_segments_of_wrong_bytes_are_not_served_or_spre
   const shard::ShardStamp stamp{layout.places[0].write_id, layout.generation, layout.write_epoch,
                                 Incarnation{1}};
   auto writer =
-      run(write_segment(&node(machine).drive(), key, stamp, std::move(wrong), soon()), machine)
-          .value();
+      run(write_segment(&store_of(machine), key, stamp, std::move(wrong), soon()), machine).value();
   ASSERT_TRUE(run(writer->commit(soon()), machine).has_value());
   writer.reset();
   for (std::size_t i = 0; i < 3; ++i) {
@@ -367,7 +368,7 @@ TEST_F(Rules, garbage_that_does_not_wait_breaks_those_who_read_it_and_never_lies
   // It is gone from every drive, and nothing else is.
   std::size_t shard_count = 0;
   for (std::size_t i = 0; i < 3; ++i)
-    shard_count += run(node(i).drive().inventory(std::nullopt, 1000), i)->size();
+    shard_count += run(store_of(i).inventory(std::nullopt, 1000), i)->size();
   std::size_t named_count = 0;
   const auto named = layouts();
   ASSERT_TRUE(named.has_value());

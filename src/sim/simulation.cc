@@ -257,7 +257,7 @@ Task<Result<void>> Simulation::check_chunk(ChunkLayout layout, Instant deadline)
     if (place.is_missing) co_return make_error(ErrorCode::NotFound, name + " is missing");
     const auto life = cluster_.life(place.node.value() - 1);
     if (life == nullptr || !life->is_ready) co_return make_error(ErrorCode::Unavailable, "down");
-    shard::ShardStore& drive = static_cast<NodeProgram*>(life->program.get())->node().drive();
+    shard::DriveSet& drive = static_cast<NodeProgram*>(life->program.get())->node().drives();
     const ShardKey key{layout.object_id, layout.chunk_index,
                        ShardRole{static_cast<std::uint8_t>(role)}};
     const auto info = co_await drive.stat(key, deadline);
