@@ -70,8 +70,9 @@ class Claim {
     }
     if (list->cluster != cluster_ || list->node != node_)
       co_return make_error(ErrorCode::InvalidArgument,
-                           list_path_ + " is of another cluster or node: storage.data_dir is to "
-                                        "name the directory of this node");
+                           list_path_ +
+                               " is of another cluster or node: storage.data_dir is to "
+                               "name the directory of this node");
     known_ = std::move(*list);
     co_return Result<void>{};
   }
@@ -130,19 +131,20 @@ class Claim {
       const DriveIdentity& identity = *seen.identity;
       const std::string name = name_of(identity.drive);
       if (!seen.is_first_version && identity.cluster != cluster_)
-        return refusal(seen, fmt::format("drive {} belongs to cluster {}, not to this one ({}); put "
-                                         "the right drive there, or an empty directory",
-                                         name, to_hex(identity.cluster.span()),
-                                         to_hex(cluster_.span())));
+        return refusal(seen,
+                       fmt::format("drive {} belongs to cluster {}, not to this one ({}); put "
+                                   "the right drive there, or an empty directory",
+                                   name, to_hex(identity.cluster.span()), to_hex(cluster_.span())));
       if (!seen.is_first_version && identity.node != node_)
         return refusal(seen, fmt::format("drive {} belongs to node {:016x}, this is node {:016x}; "
                                          "put the right drive there, or an empty directory",
                                          name, identity.node.value(), node_.value()));
       const auto [other, is_first] = places.try_emplace(identity.drive, seen.at.place);
       if (!is_first)
-        return refusal(seen, fmt::format("drive {} is at {} as well: one of the two is a copy; take "
-                                         "it away, an empty directory becomes a new drive",
-                                         name, other->second));
+        return refusal(seen,
+                       fmt::format("drive {} is at {} as well: one of the two is a copy; take "
+                                   "it away, an empty directory becomes a new drive",
+                                   name, other->second));
       const KnownDrive* const known = find_known(identity.drive);
       if (known != nullptr && known->place != seen.at.place && is_configured(known->place))
         return refusal(seen, fmt::format("drive {} belongs at {}: drives were swapped; put each "
@@ -197,9 +199,9 @@ class Claim {
   }
 
   Task<Result<ClaimedDrive>> claim_new(ClaimedDrive drive, const KnownDrive* known) {
-    const bool is_first_start =
-        !has_list_ && std::ranges::none_of(
-                          seen_, [](const Seen& seen) { return seen.identity || seen.has_files; });
+    const bool is_first_start = !has_list_ && std::ranges::none_of(seen_, [](const Seen& seen) {
+      return seen.identity || seen.has_files;
+    });
     env_.random.fill(drive.id.bytes);
     drive.is_unreconciled = !is_first_start;
     const Result<void> stored = co_await store_identity(drive);
@@ -245,8 +247,7 @@ class Claim {
       list.lost.push_back({drive.id, drive.place, false});
     }
     if (list.lost.size() > kLostMax)
-      list.lost.erase(list.lost.begin(),
-                      list.lost.end() - static_cast<std::ptrdiff_t>(kLostMax));
+      list.lost.erase(list.lost.begin(), list.lost.end() - static_cast<std::ptrdiff_t>(kLostMax));
     std::string text = encode_drive_list(list);
     if (text == stored_) co_return Result<void>{};
     const std::size_t slash = list_path_.rfind('/');

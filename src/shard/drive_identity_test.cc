@@ -9,8 +9,8 @@
 namespace predastore::shard {
 namespace {
 
-using ::testing::HasSubstr;
 using testing::DriveMachine;
+using ::testing::HasSubstr;
 
 DriveId id_of(unsigned number) {
   DriveId id;
@@ -225,7 +225,8 @@ TEST_F(DriveClaimTest, a_drive_whose_identity_cannot_be_read_is_out_of_order_and
   EXPECT_EQ(missing_count(), 0U);
 }
 
-TEST_F(DriveClaimTest, an_identity_that_is_lost_or_damaged_is_made_again_for_the_files_of_the_drive) {
+TEST_F(DriveClaimTest,
+       an_identity_that_is_lost_or_damaged_is_made_again_for_the_files_of_the_drive) {
   fill();
   machine_.write_text("/d1/drive.id", "nonsense");
   open();

@@ -71,7 +71,8 @@ struct DriveMachine : fakes::TestWorld {
   // While it is not open.
   void wipe(const std::string& directory) {
     for (auto* const names : {&disk.live_names, &disk.durable_names})
-      std::erase_if(*names, [&](const auto& name) { return name.first.starts_with(directory + "/"); });
+      std::erase_if(*names,
+                    [&](const auto& name) { return name.first.starts_with(directory + "/"); });
     indexes.erase(directory + "/kv");
   }
   void swap(const std::string& one, const std::string& other) {
@@ -133,8 +134,8 @@ struct DriveMachine : fakes::TestWorld {
 
   TestDisk disk;
   TestFiles files{disk};
-  std::map<std::string, TestIndex> indexes;  // by path
-  std::optional<std::string> index_fault;    // drives whose index cannot be opened, by their path
+  std::map<std::string, TestIndex> indexes;   // by path
+  std::optional<std::string> index_fault;     // drives whose index cannot be opened, by their path
   std::map<std::string, std::string> faults;  // path -> operation (empty: all) that fails
   std::vector<std::string> failed;            // places, as they were told
   DriveSetOptions options;

@@ -87,8 +87,8 @@ TEST_F(DriveSetTest, a_near_full_drive_is_avoided_and_a_full_one_falls_to_the_ne
   std::uint32_t next = 0;
   for (; state(0) == DriveState::ok; ++next) {
     auto writer = machine_.set->store(0)->create(key_of(next), stamp_of(1));
-    ASSERT_TRUE(machine_.run(testing::write_shard(
-        std::move(writer), segments_of(1, 60'000), machine_.soon())));
+    ASSERT_TRUE(machine_.run(
+        testing::write_shard(std::move(writer), segments_of(1, 60'000), machine_.soon())));
   }
   EXPECT_EQ(state(0), DriveState::near_full);
   const std::uint64_t used = machine_.set->drives()[0].status.used_bytes;
