@@ -44,13 +44,27 @@ class Page {
 
 double of(std::uint64_t value) { return static_cast<double>(value); }
 
+// Of the nodes that answer; how many drives the others have is not known.
+void add_cluster_drives(Page& page, const ClusterReport& report) {
+  std::map<shard::DriveState, std::uint64_t> counts;
+  for (const NodeReport& node : report.nodes) {
+    if (!node.is_up) continue;
+    for (const shard::DriveInfo& drive : node.drives) ++counts[drive.state];
+    if (node.drives.empty())
+      ++counts[node.is_drive_good ? shard::DriveState::ok : shard::DriveState::failed];
+  }
+  for (std::size_t i = 0; i < shard::kDriveStateCount; ++i) {
+    const auto state = static_cast<shard::DriveState>(i);
+    page.gauge("predastore_cluster_drives", "Drives of nodes that are up, by state.",
+               of(counts[state]), {{"state", std::string{shard::name_of(state)}}});
+  }
+}
+
 void add_cluster(Page& page, const ClusterReport& report, const Verdict& verdict) {
-  std::uint64_t drives_ok = 0;
   std::uint64_t raw = 0;
   std::uint64_t used = 0;
   for (const NodeReport& node : report.nodes) {
     if (!node.is_up) continue;
-    if (node.is_drive_good) ++drives_ok;
     raw += node.capacity_bytes;
     used += node.used_bytes;
   }
@@ -59,9 +73,7 @@ void add_cluster(Page& page, const ClusterReport& report, const Verdict& verdict
   page.gauge(nodes, "Nodes by state, as this node sees them.", of(verdict.nodes_up),
              {{"state", "up"}});
   page.gauge(nodes, "", of(total - verdict.nodes_up), {{"state", "down"}});
-  const std::string drives = "predastore_cluster_drives";
-  page.gauge(drives, "Drives by state, as this node sees them.", of(drives_ok), {{"state", "ok"}});
-  page.gauge(drives, "", of(total - drives_ok), {{"state", "failed"}});
+  add_cluster_drives(page, report);
   page.gauge("predastore_cluster_health_status", "0 healthy, 1 degraded, 2 unavailable.",
              static_cast<double>(verdict.state));
   page.gauge("predastore_cluster_failures_left",
@@ -79,12 +91,24 @@ void add_cluster(Page& page, const ClusterReport& report, const Verdict& verdict
              of(report.state->garbage_pending));
 }
 
+void add_drives(Page& page, const std::vector<shard::DriveInfo>& drives) {
+  for (const shard::DriveInfo& drive : drives) {
+    const Labels labels{{"drive", drive.place}};
+    page.gauge("predastore_drive_available", "1 when this drive of this node takes part.",
+               drive.status.is_available ? 1 : 0, labels);
+    page.gauge("predastore_drive_reconciled", "0 while a new drive may lack shards.",
+               drive.is_unreconciled ? 0 : 1, labels);
+    page.gauge("predastore_drive_capacity_bytes", "Of this drive.", of(drive.status.capacity_bytes),
+               labels);
+    page.gauge("predastore_drive_used_bytes", "By shard files, garbage included.",
+               of(drive.status.used_bytes), labels);
+    page.gauge("predastore_drive_live_bytes", "Of these, records that count.",
+               of(drive.status.live_bytes), labels);
+  }
+}
+
+// Of all drives of this node together.
 void add_drive(Page& page, const shard::DriveStatus& drive) {
-  page.gauge("predastore_drive_available", "1 when this node's drive takes part.",
-             drive.is_available ? 1 : 0);
-  page.gauge("predastore_drive_capacity_bytes", "Of this node's drive.", of(drive.capacity_bytes));
-  page.gauge("predastore_drive_used_bytes", "By shard files, garbage included.",
-             of(drive.used_bytes));
   page.gauge("predastore_drive_queued_bytes", "Taken and not yet written.", of(drive.queued_bytes));
   page.gauge("predastore_drive_shard_files", "Shard files on this node's drive.",
              of(drive.shard_file_count));
@@ -95,9 +119,11 @@ void add_drive(Page& page, const shard::DriveStatus& drive) {
                of(drive.group_count));
   page.counter("predastore_drive_syncs_total", "Syncs of shard files.", of(drive.sync_count));
   const std::string errors = "predastore_drive_errors_total";
-  page.counter(errors, "Errors of this node's drive by kind.", of(drive.damage_count),
+  page.counter(errors, "Errors of this node's drives by kind.", of(drive.damage_count),
                {{"kind", "damage"}});
   page.counter(errors, "", of(drive.abandoned_file_count), {{"kind", "abandoned_file"}});
+  page.counter(errors, "", of(drive.read_error_count), {{"kind", "read"}});
+  page.counter(errors, "", of(drive.write_error_count), {{"kind", "write"}});
 }
 
 void add_process(Page& page, const LocalNumbers& local) {
@@ -131,6 +157,7 @@ std::string metrics_text(const ClusterReport& report, const Verdict& verdict,
                          const LocalNumbers& local) {
   Page page;
   add_cluster(page, report, verdict);
+  add_drives(page, local.drives);
   add_drive(page, local.drive);
   add_process(page, local);
   page.add(local.more);

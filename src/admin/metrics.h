@@ -15,7 +15,8 @@ namespace predastore::admin {
 // What only this process knows of itself.
 struct LocalNumbers {
   std::string version;
-  shard::DriveStatus drive;
+  shard::DriveStatus drive;  // of all drives together
+  std::vector<shard::DriveInfo> drives;
   http::ServerStats s3;
   std::uint64_t raft_term = 0;
   std::uint64_t raft_commit_index = 0;

@@ -42,6 +42,28 @@ TEST(Metrics, are_prometheus_text_with_one_help_and_type_a_family) {
   EXPECT_EQ(text.find(type), text.rfind(type));
 }
 
+TEST(Metrics, drives_are_counted_by_state_and_shown_by_place) {
+  ClusterReport report = two_of_three();
+  LocalNumbers local;
+  local.drive.read_error_count = 4;
+  for (const auto state : {shard::DriveState::ok, shard::DriveState::failed}) {
+    shard::DriveInfo drive;
+    drive.place = state == shard::DriveState::ok ? "/mnt/a" : "/mnt/b";
+    drive.state = state;
+    drive.status.is_available = state == shard::DriveState::ok;
+    drive.status.used_bytes = 5;
+    local.drives.push_back(drive);
+  }
+  report.nodes[0].drives = local.drives;
+  const std::string text = metrics_text(report, judge(report), local);
+  EXPECT_THAT(text, HasSubstr("predastore_cluster_drives{state=\"ok\"} 2\n"));  // and one of node 3
+  EXPECT_THAT(text, HasSubstr("predastore_cluster_drives{state=\"failed\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("predastore_cluster_drives{state=\"full\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("predastore_drive_available{drive=\"/mnt/b\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("predastore_drive_used_bytes{drive=\"/mnt/a\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("predastore_drive_errors_total{kind=\"read\"} 4\n"));
+}
+
 TEST(Metrics, what_is_not_known_is_left_out) {
   ClusterReport report = two_of_three();
   report.state.reset();

@@ -49,12 +49,34 @@ int voters_to_spare(const ClusterReport& report) {
   return up - (voters / 2 + 1);
 }
 
+void explain_drives(const NodeReport& node, Verdict& verdict) {
+  bool is_explained = false;
+  for (const shard::DriveInfo& drive : node.drives) {
+    const std::string name = fmt::format("drive {} of node {}", drive.place, node.name);
+    if (drive.state == shard::DriveState::failed) {
+      verdict.reasons.push_back(fmt::format("{} is out of order: {}", name, drive.problem));
+      is_explained = true;
+    } else if (drive.is_unreconciled) {
+      verdict.reasons.push_back(fmt::format(
+          "{} is new: what the one before it held is being looked for and rebuilt", name));
+      is_explained = true;
+    }
+    if (drive.state == shard::DriveState::full) {
+      verdict.warnings.push_back(fmt::format("{} is full: it takes no new data", name));
+    } else if (drive.state == shard::DriveState::near_full) {
+      verdict.warnings.push_back(fmt::format("{} is near full", name));
+    }
+  }
+  if (!node.is_drive_good && !is_explained)
+    verdict.reasons.push_back(fmt::format("the drive of node {} is out of order", node.name));
+}
+
 void explain(const ClusterReport& report, int data_spare, Verdict& verdict) {
   for (const NodeReport& node : report.nodes) {
     if (!node.is_up) {
       verdict.reasons.push_back(fmt::format("node {} is down: {}", node.name, node.problem));
-    } else if (!node.is_drive_good) {
-      verdict.reasons.push_back(fmt::format("the drive of node {} is out of order", node.name));
+    } else {
+      explain_drives(node, verdict);
     }
   }
   for (const NodeReport& node : report.nodes) {
@@ -115,6 +137,29 @@ Verdict judge(const ClusterReport& report) {
   return verdict;
 }
 
+namespace {
+
+json::array drives_json(const NodeReport& node) {
+  json::array drives;
+  for (const shard::DriveInfo& drive : node.drives) {
+    json::object entry;
+    entry["id"] = to_hex(drive.id.span());
+    entry["place"] = drive.place;
+    entry["state"] = shard::name_of(drive.state);
+    entry["reconciled"] = !drive.is_unreconciled;
+    entry["capacity_bytes"] = drive.status.capacity_bytes;
+    entry["used_bytes"] = drive.status.used_bytes;
+    entry["live_bytes"] = drive.status.live_bytes;
+    entry["damage_count"] = drive.status.damage_count;
+    entry["error_count"] = drive.status.read_error_count + drive.status.write_error_count;
+    if (!drive.problem.empty()) entry["problem"] = drive.problem;
+    drives.push_back(std::move(entry));
+  }
+  return drives;
+}
+
+}  // namespace
+
 std::string status_json(const ClusterReport& report, const Verdict& verdict) {
   json::array nodes;
   for (const NodeReport& node : report.nodes) {
@@ -133,6 +178,7 @@ std::string status_json(const ClusterReport& report, const Verdict& verdict) {
     entry["used_bytes"] = node.used_bytes;
     entry["damage_count"] = node.damage_count;
     entry["applied_index"] = node.applied_index;
+    entry["drives"] = drives_json(node);
     if (!node.is_up) entry["problem"] = node.problem;
     if (!node.voter_failure.empty()) entry["voter_failure"] = node.voter_failure;
     nodes.push_back(std::move(entry));
@@ -145,6 +191,7 @@ std::string status_json(const ClusterReport& report, const Verdict& verdict) {
   out["cluster_id"] = to_hex(report.cluster_id.span());
   out["state"] = name_of(verdict.state);
   out["reasons"] = json::array(verdict.reasons.begin(), verdict.reasons.end());
+  out["warnings"] = json::array(verdict.warnings.begin(), verdict.warnings.end());
   out["readable"] = verdict.is_readable;
   out["failures_left"] = verdict.failures_left;
   out["repair_pending"] = verdict.repair_pending;

@@ -10,6 +10,7 @@
 #include "env/task.h"
 #include "meta/meta_service.h"
 #include "model/layout.h"
+#include "shard/drive_set.h"
 
 namespace predastore::admin {
 
@@ -22,7 +23,7 @@ struct NodeReport {
   std::string admin_address;
   bool is_self = false;
   bool is_up = false;          // answered a ping
-  bool is_drive_good = false;  // and its drive takes part
+  bool is_drive_good = false;  // and all its drives take part, with all that should be on them
   bool is_voter = true;
   std::string problem;        // why it is not up, for people
   std::string voter_failure;  // why it no longer takes part in Raft; empty when it does
@@ -31,6 +32,7 @@ struct NodeReport {
   std::uint64_t used_bytes = 0;
   std::uint64_t damage_count = 0;
   std::uint64_t applied_index = 0;
+  std::vector<shard::DriveInfo> drives;  // empty: of a version that did not tell
 };
 
 // What is needed to judge the state of the cluster; gathered by ClusterView::look().
@@ -65,6 +67,8 @@ struct Verdict {
   std::uint64_t repair_pending = 0;
   std::uint32_t nodes_up = 0;
   std::vector<std::string> reasons;  // empty when healthy
+  // What will be a reason if nobody does anything about it.
+  std::vector<std::string> warnings;
 };
 
 Verdict judge(const ClusterReport& report);

@@ -1,11 +1,15 @@
 #include "admin/status.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
 
 namespace predastore::admin {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // Three nodes that are up, RS(2,1), node 1 leads, nothing waits.
 ClusterReport three_nodes() {
@@ -107,6 +111,29 @@ TEST(Status, a_drive_out_of_order_is_degraded) {
   const Verdict verdict = judge(report);
   EXPECT_EQ(verdict.state, State::degraded);
   EXPECT_EQ(verdict.failures_left, 0U);
+}
+
+TEST(Status, drives_are_named_with_what_is_wrong_with_them) {
+  ClusterReport report = three_nodes();
+  shard::DriveInfo drive;
+  drive.place = "/mnt/a";
+  drive.state = shard::DriveState::near_full;
+  report.nodes[0].drives.push_back(drive);
+  Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::healthy);
+  EXPECT_TRUE(verdict.reasons.empty());
+  EXPECT_THAT(verdict.warnings, ElementsAre(HasSubstr("drive /mnt/a of node n1 is near full")));
+  drive.place = "/mnt/b";
+  drive.state = shard::DriveState::failed;
+  drive.problem = "8 errors";
+  report.nodes[1].drives.push_back(drive);
+  report.nodes[1].is_drive_good = false;
+  verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::degraded);
+  EXPECT_THAT(verdict.reasons, ElementsAre("drive /mnt/b of node n2 is out of order: 8 errors"));
+  const std::string text = status_json(report, verdict);
+  EXPECT_THAT(text, HasSubstr("\"place\":\"/mnt/b\",\"state\":\"failed\""));
+  EXPECT_THAT(text, HasSubstr("\"problem\":\"8 errors\""));
 }
 
 TEST(Status, a_voter_that_has_stopped_is_degraded_and_one_failure_less) {

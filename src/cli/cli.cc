@@ -73,8 +73,10 @@ void add_demo(CLI::App& root, Parsed& parsed) {
                                 "S3 port of node 1; node i has this + i - 1. The cluster's and the "
                                 "administration's ports lie 1300 and 1200 below")
                    ->capture_default_str();
+  auto* drives = demo->add_option("--drives", options.drive_count, "How many drives a node")
+                     ->capture_default_str();
   demo->add_option("--drive-capacity", options.drive_capacity,
-                   "What a node may store, such as 256MiB (default: what the file system has)");
+                   "What a drive may store, such as 256MiB (default: what the file system has)");
   demo->add_flag("--tls", options.has_tls,
                  "S3 over HTTPS, with an authority of its own (`demo env` names it to clients)");
   demo->add_flag("--detach", options.is_detached, "Return when the cluster is ready");
@@ -91,11 +93,12 @@ void add_demo(CLI::App& root, Parsed& parsed) {
       "  Lose a node and get it back:\n"
       "    predastore demo kill 2 && predastore demo start 2\n\n"
       "SEE ALSO\n  predastore status, predastore server");
-  demo->callback([&parsed, demo, nodes, rs, port] {
+  demo->callback([&parsed, demo, nodes, rs, port, drives] {
     if (!demo->get_subcommands().empty()) return;
     parsed.demo.directory = parsed.directory;
     parsed.demo.has_node_count = nodes->count() > 0;
     parsed.demo.has_rs = rs->count() > 0;
+    parsed.demo.has_drive_count = drives->count() > 0;
     parsed.demo.has_s3_port = port->count() > 0;
     parsed.command = [&parsed] { return demo_run(parsed.demo); };
   });
@@ -283,7 +286,10 @@ void add_cert(CLI::App& root, Parsed& parsed) {
 
 void add_drive_tools(CLI::App& root, Parsed& parsed) {
   CLI::App* check = root.add_subcommand("fsck", "Check the drives of a node that is not running");
-  check->add_option("--data", parsed.fsck.data_directory, "The node's data directory")->required();
+  auto* data = check->add_option("--data", parsed.fsck.data_directory, "The node's data directory");
+  auto* config = check->add_option("--config", parsed.fsck.config_file,
+                                   "Or its TOML file, for drives that are elsewhere");
+  data->excludes(config);
   check->add_flag("--repair-kv", parsed.fsck.repair_kv, "Write the local KV anew from the files");
   check->footer(
       "Reads every shard file whole, and holds the local KV against them. Exit code 1 with a line\n"
@@ -291,7 +297,11 @@ void add_drive_tools(CLI::App& root, Parsed& parsed) {
       "EXAMPLES\n"
       "    predastore fsck --data predastore-demo/n1/data\n"
       "    predastore fsck --data predastore-demo/n1/data --repair-kv");
-  choose(*check, parsed, [&parsed] { return fsck(parsed.fsck); });
+  choose(*check, parsed, [&parsed] {
+    if (parsed.fsck.data_directory.empty() && parsed.fsck.config_file.empty())
+      return fail(kExitUsage, "fsck needs --data or --config");
+    return fsck(parsed.fsck);
+  });
   CLI::App* inspect_file =
       root.add_subcommand("inspect", "Print a shard file: header, records, footer");
   inspect_file->add_option("FILE", parsed.shard_file, "A path that ends in shards/<name>.shard")

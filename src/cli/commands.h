@@ -13,12 +13,14 @@ struct DemoOptions {
   std::uint32_t node_count = 3;
   std::string rs = "2+1";
   std::uint16_t s3_port = 9000;
-  std::string drive_capacity;
+  std::uint32_t drive_count = 1;  // of each node
+  std::string drive_capacity;     // of each drive
   bool has_tls = false;
   bool is_detached = false;
   // Which of them the user named: a cluster that exists has its own and is not changed by these.
   bool has_node_count = false;
   bool has_rs = false;
+  bool has_drive_count = false;
   bool has_s3_port = false;
 };
 int demo_run(const DemoOptions& options);
@@ -80,6 +82,7 @@ int cert_show(const CertOptions& options);
 
 struct FsckCommand {
   std::string data_directory;  // of one node, with drives/<d>/ in it
+  std::string config_file;     // or its configuration, wherever its drives are
   bool repair_kv = false;
 };
 int fsck(const FsckCommand& options);

@@ -52,6 +52,7 @@ Result<DemoLayout> open_or_make(const DemoOptions& options) {
     plan.node_count = options.node_count;
     PREDA_TRY(plan.rs, parse_rs(options.rs));
     plan.s3_port = options.s3_port;
+    plan.drive_count = options.drive_count;
     plan.drive_capacity = options.drive_capacity;
     plan.has_tls = options.has_tls;
     PREDA_CHECK(make_demo(plan));
@@ -73,6 +74,8 @@ Result<void> matches(const DemoOptions& options, const DemoLayout& layout) {
   if (options.has_node_count && options.node_count != layout.nodes.size())
     return differs("--nodes", std::to_string(layout.nodes.size()));
   if (options.has_rs && options.rs != rs) return differs("--rs", rs);
+  if (options.has_drive_count && options.drive_count != first.drive_count)
+    return differs("--drives", std::to_string(first.drive_count));
   if (options.has_tls && !layout.has_tls())
     return make_error(ErrorCode::InvalidArgument,
                       fmt::format("the cluster in {} was made without --tls; choose another --dir",

@@ -14,6 +14,7 @@
 #include "crypto/certificates.h"
 #include "env/system_random.h"
 #include "model/limits.h"
+#include "shard/drive_identity.h"
 
 namespace predastore::cli {
 
@@ -74,6 +75,7 @@ std::string config_text(const DemoPlan& plan, const Identities& ids, std::uint32
                   address(plan.s3_port + index), address(plan.s3_port - kClusterPortBelow + index),
                   address(plan.s3_port - kAdminPortBelow + index));
   text += "[storage]\ndata_dir = \"data\"\n";
+  if (plan.drive_count > 1) text += fmt::format("drives = {}\n", plan.drive_count);
   if (!plan.drive_capacity.empty())
     text += fmt::format("drive_capacity_bytes = \"{}\"\n", plan.drive_capacity);
   text +=
@@ -162,6 +164,10 @@ Result<void> check_plan(const DemoPlan& plan) {
         ErrorCode::InvalidArgument,
         fmt::format("--rs {}+{} needs {} nodes at least, --nodes is {}", plan.rs.data_shards,
                     plan.rs.parity_shards, plan.rs.width(), plan.node_count));
+  if (plan.drive_count < 1 || plan.drive_count > shard::kDrivesMax)
+    return make_error(ErrorCode::InvalidArgument,
+                      fmt::format("--drives {} is out of range; 1 to {} is possible",
+                                  plan.drive_count, shard::kDrivesMax));
   const std::uint32_t low = kClusterPortBelow + 1;
   const std::uint32_t high = 65536 - plan.node_count;
   if (plan.s3_port < low || plan.s3_port > high)

@@ -16,9 +16,10 @@ struct DemoPlan {
   std::string directory;
   std::uint32_t node_count = 3;
   RsConfig rs;
-  std::uint16_t s3_port = 9000;  // of the first node; node i adds i - 1
-  bool has_tls = false;          // S3 over HTTPS
-  std::string drive_capacity;    // empty: what the file system has; else as in the file
+  std::uint16_t s3_port = 9000;   // of the first node; node i adds i - 1
+  bool has_tls = false;           // S3 over HTTPS
+  std::uint32_t drive_count = 1;  // of each node
+  std::string drive_capacity;     // empty: what the file system has; else as in the file
 };
 
 // "2+1". InvalidArgument when it is nothing of the kind or out of range.

@@ -104,6 +104,17 @@ TEST(DemoPlan, fewer_nodes_than_shards_are_refused) {
   EXPECT_THAT(check_plan(plan).error().detail, HasSubstr("needs 5 nodes"));
 }
 
+TEST(DemoPlan, a_number_of_drives_that_cannot_be_is_refused) {
+  DemoPlan plan;
+  for (const std::uint32_t count : {0, 33}) {
+    plan.drive_count = count;
+    ASSERT_FALSE(check_plan(plan));
+    EXPECT_THAT(check_plan(plan).error().detail, HasSubstr("--drives"));
+  }
+  plan.drive_count = 32;
+  EXPECT_TRUE(check_plan(plan));
+}
+
 TEST(DemoPlan, ports_that_cannot_be_are_refused) {
   DemoPlan plan;
   plan.s3_port = 1300;

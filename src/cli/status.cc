@@ -59,6 +59,26 @@ std::string node_line(const json::object& node) {
                      text_of(node, "cluster_address"), text_of(node, "s3_address"), state, used);
 }
 
+// A node with one good drive needs no lines about it.
+std::string drive_lines(const json::object& node) {
+  const json::value* list = node.if_contains("drives");
+  if (list == nullptr || !list->is_array()) return {};
+  const json::array& drives = list->as_array();
+  std::string out;
+  for (const json::value& value : drives) {
+    if (!value.is_object()) continue;
+    const json::object& drive = value.as_object();
+    const std::string state = text_of(drive, "state");
+    const bool is_new = !flag_of(drive, "reconciled");
+    if (drives.size() == 1 && state == "ok" && !is_new) continue;
+    out += fmt::format("        {:<44}  {:<10}  {} of {}\n", text_of(drive, "place"),
+                       is_new && state == "ok" ? "new" : state,
+                       size_text(number_of(drive, "used_bytes")),
+                       size_text(number_of(drive, "capacity_bytes")));
+  }
+  return out;
+}
+
 int exit_code_of(const std::string& state) {
   if (state == "healthy") return kExitOk;
   return state == "degraded" ? kExitDegraded : kExitUnavailable;
@@ -113,11 +133,13 @@ std::string status_text(const std::string& text) {
   out +=
       fmt::format("{:<6}  {:<21}  {:<21}  {:<10}  {}\n", "NODE", "ADDRESS", "S3", "STATE", "USED");
   for (const json::value& node : nodes) {
-    if (node.is_object()) out += node_line(node.as_object());
+    if (node.is_object()) out += node_line(node.as_object()) + drive_lines(node.as_object());
   }
-  if (const json::value* reasons = all.if_contains("reasons"); reasons && reasons->is_array()) {
-    for (const json::value& reason : reasons->as_array()) {
-      if (reason.is_string()) out += fmt::format("because  {}\n", std::string{reason.as_string()});
+  for (const auto& [key, word] : {std::pair{"reasons", "because"}, {"warnings", "warning"}}) {
+    const json::value* lines = all.if_contains(key);
+    if (lines == nullptr || !lines->is_array()) continue;
+    for (const json::value& line : lines->as_array()) {
+      if (line.is_string()) out += fmt::format("{}  {}\n", word, std::string{line.as_string()});
     }
   }
   return out;

@@ -48,13 +48,18 @@ Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
 // `entry` and `report` are the caller's, which waits for this.
 Task<void> NodeClusterView::ask(admin::NodeReport* entry, admin::ClusterReport* report,
                                 Instant deadline) {
-  const auto status = co_await node_.ping(entry->id, deadline);
+  auto status = co_await node_.ping(entry->id, deadline);
   if (!status) {
     entry->problem = status.error().to_string();
     co_return;
   }
   entry->is_up = true;
+  entry->drives = std::move(status->drives);
   entry->is_drive_good = status->drive.is_available;
+  for (const shard::DriveInfo& drive : entry->drives) {
+    if (drive.state == shard::DriveState::failed || drive.is_unreconciled)
+      entry->is_drive_good = false;
+  }
   entry->version = status->version;
   entry->voter_failure = status->replica.failure;
   entry->capacity_bytes = status->drive.capacity_bytes;

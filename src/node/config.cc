@@ -490,6 +490,8 @@ std::string ConfigCheck::report(std::string_view path) const {
   return text;
 }
 
+std::string drive_list_of(const Config& config) { return config.data_dir + "/drives.list"; }
+
 std::vector<DriveEntry> drives_of(const Config& config) {
   if (!config.drives.empty()) return config.drives;
   std::vector<DriveEntry> drives;

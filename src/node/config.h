@@ -92,6 +92,8 @@ struct ConfigCheck {
 
 // The drives of the node, wherever the configuration names them.
 std::vector<DriveEntry> drives_of(const Config& config);
+// The file of the drives that the node knows.
+std::string drive_list_of(const Config& config);
 
 ConfigCheck check_config(std::string_view text, const std::string& path);
 // NotFound, or InvalidArgument when the file cannot be read.

@@ -9,7 +9,7 @@ namespace predastore::node {
 
 Task<Result<void>> Node::open_drives() {
   shard::DriveSetOptions options;
-  options.list_path = config().data_dir + "/drives.list";
+  options.list_path = drive_list_of(config());
   for (const DriveEntry& entry : drives_of(config()))
     options.drives.push_back({{entry.directory, entry.place}, entry.capacity_bytes});
   options.store.cluster = config().cluster_id;

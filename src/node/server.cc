@@ -194,6 +194,7 @@ class Process {
     const NodeStatus status = node_->status();
     numbers.version = status.version;
     numbers.drive = status.drive;
+    numbers.drives = status.drives;
     if (s3_server_) numbers.s3 = s3_server_->stats();
     numbers.raft_term = status.replica.term;
     numbers.raft_commit_index = status.replica.commit_index;

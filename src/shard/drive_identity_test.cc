@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "shard/drive_set_support.h"
+#include "shard/fsck.h"
 
 namespace predastore::shard {
 namespace {
@@ -266,6 +267,29 @@ TEST_F(DriveClaimTest, a_drive_of_the_first_version_is_taken_as_it_is) {
   EXPECT_TRUE(machine_.set->unreconciled().empty());
   EXPECT_EQ(missing_count(), 0U);
   EXPECT_THAT(machine_.read_text("/d0/drive.id"), HasSubstr("node 0000000000000009\n"));
+}
+
+TEST_F(DriveClaimTest, fsck_says_what_is_wrong_with_who_the_drives_are) {
+  fill();
+  const auto check = [this] {
+    std::vector<PlacedReport> reports;
+    for (std::size_t i = 0; i < 3; ++i) reports.push_back({machine_.options.drives[i].at, ids_[i]});
+    return machine_
+        .run(check_identities(machine_.env(), machine_.options.list_path, std::move(reports)))
+        .value();
+  };
+  EXPECT_THAT(check(), ::testing::IsEmpty());
+  machine_.swap("/d0", "/d2");
+  EXPECT_THAT(check(), ::testing::ElementsAre(
+                           HasSubstr("d0: drive.id says"),
+                           HasSubstr("d0: drive " + to_hex(ids_[2].span()) + " belongs at d2"),
+                           HasSubstr("d2: drive.id says"), HasSubstr("belongs at d0")));
+  machine_.swap("/d0", "/d2");
+  machine_.disk.live_names.erase("/d1/drive.id");
+  EXPECT_THAT(check(), ::testing::ElementsAre(HasSubstr("d1: drive.id: ")));
+  machine_.write_text("/data/drives.list", "nonsense");
+  EXPECT_THAT(check(), ::testing::ElementsAre(HasSubstr("/data/drives.list: not a whole file"),
+                                              HasSubstr("d1: drive.id: ")));
 }
 
 // A crash anywhere while drives are claimed leaves a node that starts, with every drive once.

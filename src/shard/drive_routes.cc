@@ -254,16 +254,16 @@ Task<Result<void>> DriveSet::commit(Drive* drive, ShardKey key, ShardStamp stamp
     if (!held) continue;
     if (held->stamp.generation > stamp.generation)
       co_return make_error(ErrorCode::Conflict, "a higher generation is stored");
-    replaced.emplace_back(
-        other, ShardRemoval{key, held->stamp.generation, held->stamp.write_id});
+    replaced.emplace_back(other, ShardRemoval{key, held->stamp.generation, held->stamp.write_id});
   }
   PREDA_CO_CHECK(co_await writer->commit(deadline));
   for (auto& [other, removal] : replaced) {
     std::vector<ShardRemoval> removals{removal};
     const auto removed = co_await other->store->remove(std::move(removals), deadline);
     if (!removed)
-      telemetry::log_warn("leave a replaced shard on another drive",
-                          {{"place", other->part.at.place}, {"error", removed.error().to_string()}});
+      telemetry::log_warn(
+          "leave a replaced shard on another drive",
+          {{"place", other->part.at.place}, {"error", removed.error().to_string()}});
   }
   co_return Result<void>{};
 }

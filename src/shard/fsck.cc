@@ -102,6 +102,7 @@ class DriveCheck {
       options->cluster = vote.second.cluster;
       options->node = vote.second.node;
       options->drive = vote.second.drive;
+      report_.drive = vote.second.drive;
     }
     drive_options_ = std::move(options);
     co_return Result<void>{};

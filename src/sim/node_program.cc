@@ -17,13 +17,15 @@ Tunables Tunables::draw(SimRandom& random) {
   tunables.limits.part_size_min_bytes = 100 * 1024;
   if (random.below(3) == 0) tunables.limits.write_epochs = random.between(4, 12);
   if (random.below(3) == 0) tunables.limits.session_epochs = random.between(3, 12);
+  tunables.drive_count = static_cast<std::uint32_t>(random.between(1, 2));
   return tunables;
 }
 
 std::string Tunables::to_string() const {
   return "rs " + std::to_string(rs.data_shards) + "+" + std::to_string(rs.parity_shards) +
          ", chunk " + std::to_string(chunk_size_bytes / 1024) + " KiB, shard file " +
-         std::to_string(shard_file_size_bytes / 1024) + " KiB";
+         std::to_string(shard_file_size_bytes / 1024) + " KiB, drives " +
+         std::to_string(drive_count);
 }
 
 NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::size_t machine_count,
@@ -41,6 +43,7 @@ NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::si
   config.node_id = config.nodes[machine].id;
   config.node_name = config.nodes[machine].name;
   config.data_dir = kDataDirectory;
+  config.drive_count = tunables.drive_count;
   config.rs = tunables.rs;
   config.region = "us-east-1";
   config.limits.put_memory_bytes = 32u << 20;

@@ -20,6 +20,7 @@ struct Tunables {
   Duration write_epoch_interval = 5s;
   Duration repair_interval = 500ms;
   bool run_repair = true;
+  std::uint32_t drive_count = 1;  // of each node
   meta::Limits limits;
 
   static Tunables draw(SimRandom& random);

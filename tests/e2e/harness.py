@@ -150,7 +150,7 @@ def sha256_of_tree(directory):
 # ---- the cluster ----
 
 class Cluster:
-    def __init__(self, nodes=3, rs="2+1", drive_capacity=None, name="demo", tls=False):
+    def __init__(self, nodes=3, rs="2+1", drive_capacity=None, name="demo", tls=False, drives=None):
         self.nodes = nodes
         self.tls = tls
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="predastore-e2e-"))
@@ -159,6 +159,8 @@ class Cluster:
         options = ["--nodes", str(nodes), "--rs", rs, "--s3-port", str(self.s3_port)]
         if drive_capacity:
             options += ["--drive-capacity", drive_capacity]
+        if drives:
+            options += ["--drives", str(drives)]
         if tls:
             options += ["--tls"]
         log(f"starting a cluster of {nodes} nodes in {self.dir}, S3 from port {self.s3_port}")
@@ -220,6 +222,13 @@ class Cluster:
 
     def pid(self, number):
         return int((self.dir / f"n{number}" / "server.pid").read_text())
+
+    def is_running(self, number):
+        try:
+            command = pathlib.Path(f"/proc/{self.pid(number)}/cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return b"server" in command  # a process that ended and waits for its parent has none
 
     def pids(self):
         return {number: self.pid(number) for number in range(1, self.nodes + 1)}
