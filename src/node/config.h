@@ -63,7 +63,7 @@ struct Config {
   std::vector<DriveEntry> drives;          // the [[drive]] sections; see drives_of()
   std::uint32_t near_full_percent = 85;
   std::uint32_t full_percent = 95;
-  std::string io_backend;                  // "auto", "io_uring" or "threads"
+  std::string io_backend;  // "auto", "io_uring" or "threads"
   Upkeep upkeep;
   RsConfig rs;
   std::string region;
