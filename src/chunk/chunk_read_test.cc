@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "chunk/testing/test_cluster.h"
@@ -202,6 +203,87 @@ TEST_F(ChunkRead, a_node_that_does_not_answer_costs_one_hedge_and_not_a_timeout_
   // It does not answer, so it is still left alone, but for one attempt a back-off.
   EXPECT_FALSE(service_->health().is_good(layout.places[1].node, NodeUse::read));
   EXPECT_TRUE(service_->health().is_good(layout.places[1].node, NodeUse::write));
+}
+
+TEST_F(ChunkRead, a_node_half_a_second_late_shows_no_longer_than_the_hedge_delay) {
+  make(3);
+  const std::string bytes = bytes_of(256 * kKiB, 1);
+  const ChunkLayout layout = write({2, 1}, 1, bytes);
+  for (std::uint64_t i = 1; i <= 3; ++i) cluster_->node(i).faults.delay = 4ms;
+  const auto timed_read = [&] {
+    cluster_->run(sleep_for(cluster_->clock(), 20ms));
+    const Instant before = cluster_->clock().now();
+    EXPECT_EQ(read(layout), bytes);
+    return cluster_->clock().now() - before;
+  };
+  for (int i = 0; i < 100; ++i) EXPECT_LE(timed_read(), 10ms);
+  node_of(layout, 1).faults.delay = 1s;  // half of it to all of it
+  std::vector<Duration> took;
+  for (int i = 0; i < 500; ++i) took.push_back(timed_read());
+  std::sort(took.begin(), took.end());
+  const Duration hedge_delay = service_->options().hedge_delay_min;
+  EXPECT_LE(took[took.size() * 99 / 100], hedge_delay + 10ms);
+  EXPECT_LE(took[took.size() * 9 / 10], 10ms);  // it is left alone for most of the time
+  node_of(layout, 1).faults.delay = 4ms;
+  cluster_->run(sleep_for(cluster_->clock(), 5s));
+  for (int i = 0; i < 10; ++i) timed_read();
+  EXPECT_TRUE(service_->health().is_good(layout.places[1].node, NodeUse::read));
+}
+
+TEST_F(ChunkRead, whole_stripes_are_read_with_the_parity_that_is_at_hand) {
+  make(5);
+  for (const RsConfig rs : {RsConfig{2, 1}, RsConfig{3, 2}}) {
+    const std::string bytes = bytes_of(10 * stripe_size_bytes(rs), 1);
+    const ChunkLayout layout = write(rs, 1, bytes);
+    for (std::uint8_t role = 0; role < rs.width(); ++role) {
+      ChunkOptions options;
+      options.self = layout.places[role].node;
+      ChunkService local{cluster_->env(), *cluster_, options};
+      const auto segments_before = [&](std::size_t of) {
+        return node_of(layout, of).fetched_segment_count;
+      };
+      std::vector<std::uint64_t> before;
+      for (std::size_t of = 0; of < rs.width(); ++of) before.push_back(segments_before(of));
+      const auto got = cluster_->run(local.read(layout, 0, bytes.size(), cluster_->in(1min)));
+      ASSERT_TRUE(got.has_value());
+      EXPECT_EQ(joined(*got), bytes);
+      std::uint64_t travelled = 0;
+      for (std::size_t of = 0; of < rs.width(); ++of) {
+        const std::uint64_t fetched = segments_before(of) - before[of];
+        if (of != role) travelled += fetched;
+        const bool is_other_parity = of != role && of >= rs.data_shards;
+        if (of == role || is_other_parity) {
+          EXPECT_EQ(fetched, of == role ? 10U : 0U) << of;
+        }
+      }
+      EXPECT_EQ(travelled, 10U * (rs.data_shards - 1U));
+      cluster_->run(local.stop());
+    }
+  }
+}
+
+TEST_F(ChunkRead, parity_at_hand_is_left_alone_where_it_is_of_no_use) {
+  make(3);
+  const RsConfig rs{2, 1};
+  const std::string bytes = bytes_of(10 * stripe_size_bytes(rs), 1);
+  const ChunkLayout layout = write(rs, 1, bytes);
+  ChunkOptions options;
+  options.self = layout.places[2].node;
+  ChunkService local{cluster_->env(), *cluster_, options};
+  auto& parity = node_of(layout, 2);
+  const auto read_here = [&](std::uint64_t offset, std::uint64_t size) {
+    auto got = cluster_->run(local.read(layout, offset, size, cluster_->in(1min)));
+    return got ? joined(*got) : got.error().to_string();
+  };
+  const std::uint64_t before = parity.fetched_segment_count;
+  EXPECT_EQ(read_here(70 * kKiB, 100), bytes.substr(70 * kKiB, 100));  // one segment of a stripe
+  EXPECT_EQ(parity.fetched_segment_count, before);
+  parity.faults.segment_fault = [](const ShardKey&, SegmentIndex) { return ErrorCode::Corruption; };
+  EXPECT_EQ(read_here(0, bytes.size()), bytes);  // damaged: the data segments are there
+  parity.faults = {};
+  node_of(layout, 0).faults.is_down = true;
+  EXPECT_EQ(read_here(0, bytes.size()), bytes);
+  cluster_->run(local.stop());
 }
 
 TEST_F(ChunkRead, a_late_node_is_waited_for_when_there_is_no_other) {

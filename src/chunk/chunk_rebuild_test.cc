@@ -248,17 +248,38 @@ TEST(NodeHealth, a_failed_node_is_left_alone_until_one_caller_may_try_again) {
 }
 
 TEST(HedgePolicy, the_delay_follows_the_slowest_of_twenty_and_hedges_stay_the_exception) {
-  HedgePolicy policy{1ms, 1s};
-  for (int i = 0; i < 10'000; ++i) policy.observed(i % 100 == 0 ? 400ms : 2ms);
+  shard::testing::TestClock clock;
+  HedgePolicy policy{clock, 1ms, 1s};
+  const NodeId node{1};
+  for (int i = 0; i < 10'000; ++i) policy.observed(node, i % 100 == 0 ? 400ms : 2ms);
   EXPECT_LT(policy.delay(), 30ms);
   EXPECT_GE(policy.delay(), 3ms);
   int hedges = 0;
   for (int i = 0; i < 1000; ++i) {
-    policy.observed(2ms);
+    policy.observed(node, 2ms);
     hedges += policy.try_take() ? 1 : 0;
   }
   EXPECT_GE(hedges, 50);
   EXPECT_LE(hedges, 61);
+  clock.advance(2s);  // and a few a second, however few fetches there are
+  EXPECT_TRUE(policy.try_take());
+}
+
+TEST(HedgePolicy, one_slow_node_does_not_make_slowness_ordinary_and_most_do) {
+  shard::testing::TestClock clock;
+  HedgePolicy policy{clock, 1ms, 1s};
+  const auto observe = [&](std::uint64_t slow_count) {
+    for (int i = 0; i < 5000; ++i) {
+      for (std::uint64_t node = 1; node <= 5; ++node)
+        policy.observed(NodeId{node}, node <= slow_count ? 300ms : 2ms);
+    }
+  };
+  observe(1);
+  EXPECT_LT(policy.delay(), 30ms);
+  observe(2);
+  EXPECT_LT(policy.delay(), 30ms);
+  observe(4);
+  EXPECT_GT(policy.delay(), 300ms);
 }
 
 TEST(BufferPool, memory_is_used_again_and_only_so_much_is_kept) {

@@ -28,7 +28,8 @@ ChunkService::ChunkService(Environment env, shard::ShardService& shards, ChunkOp
       on_damage_(std::move(on_damage)),
       health_(env.clock, options.backoff_min, options.backoff_max),
       pool_(std::make_shared<BufferPool>(options.pool_bytes)),
-      hedge_(std::make_unique<HedgePolicy>(options.hedge_delay_min, options.hedge_delay_max)),
+      hedge_(std::make_unique<HedgePolicy>(env.clock, options.hedge_delay_min,
+                                           options.hedge_delay_max)),
       tasks_(env.executor, env.clock) {
   PREDA_ASSERT(options.write_window_stripes > 0);
   PREDA_ASSERT(options.rebuild_window_stripes > 0);

@@ -3,11 +3,16 @@
 #include <cstddef>
 
 #include "env/clock.h"
+#include "model/ids.h"
 
 namespace predastore::chunk {
 
 // Times and windows of the chunk pipeline. A stripe of a scheme K+M is K+M segments of 64 KiB.
 struct ChunkOptions {
+  // Where this runs: a whole stripe is read with a parity segment from here instead of one of its
+  // data segments from elsewhere. None: that is not done.
+  NodeId self{};
+
   // Writing. A node is given up only after so long without progress, never because it is slow: a
   // stalled sync must not make data without redundancy.
   Duration open_timeout = 3s;

@@ -93,9 +93,12 @@ bool ReadRun::plan(std::size_t row) {
       is_direct = is_direct && state != State::bad && !sources_[role].is_avoided;
   }
   if (is_direct) {
-    for (std::size_t role = 0; role < k(); ++role) {
+    const std::optional<std::size_t> spared = spared_role(row);
+    for (std::size_t role = 0; role < sources_.size(); ++role) {
       Cell& wanted = cell(row, role);
-      if (is_needed(row, role) && wanted.state == State::unknown) wanted.state = State::wanted;
+      if (wanted.state != State::unknown || role == spared) continue;
+      const bool is_parity_at_hand = spared && role >= k() && is_at_hand(role);
+      if (is_needed(row, role) || is_parity_at_hand) wanted.state = State::wanted;
     }
     return true;
   }
@@ -116,6 +119,32 @@ bool ReadRun::plan(std::size_t row) {
     }
   }
   return count >= k();
+}
+
+bool ReadRun::is_at_hand(std::size_t role) const {
+  const Source& source = sources_[role];
+  return service_.options_.self != NodeId{} && source.place.node == service_.options_.self &&
+         !source.is_avoided;
+}
+
+// A whole stripe needs any K of its segments. Where a parity segment lies on this node, one data
+// segment less has to travel; decoding it costs a small part of that (docs/design/read_path.md).
+std::optional<std::size_t> ReadRun::spared_role(std::size_t row) const {
+  bool has_parity = false;
+  std::optional<std::size_t> spared;
+  for (std::size_t role = 0; role < sources_.size(); ++role) {
+    const Cell& one = cell(row, role);
+    if (role >= k()) {
+      has_parity = has_parity || (is_at_hand(role) && one.state != State::bad);
+      continue;
+    }
+    if (!is_needed(row, role)) return std::nullopt;
+    if (one.state != State::unknown || sources_[role].place.node == service_.options_.self)
+      continue;
+    // Another one for each stripe, so that no node is left out.
+    if (!spared || role <= stripe_at(row).value() % k()) spared = role;
+  }
+  return has_parity ? spared : std::nullopt;
 }
 
 void ReadRun::launch() {
@@ -206,9 +235,12 @@ Task<void> ReadRun::fetch(std::shared_ptr<ReadRun> self, std::size_t role, std::
   auto segments =
       co_await service.shards_.fetch(source.place.node, source.key, source.place.write_id, first,
                                      static_cast<std::uint16_t>(count), deadline);
-  service.hedge_->observed(service.env_.clock.now() - started);
+  const Duration took = service.env_.clock.now() - started;
+  const bool is_late = took > service.hedge_->delay();
+  service.hedge_->observed(source.place.node, took);
   if (segments) {
-    service.health_.succeeded(source.place.node, NodeUse::read);
+    // A node that answers too late to be of use is not well again.
+    if (!is_late) service.health_.succeeded(source.place.node, NodeUse::read);
     self->take(role, row, count, std::move(*segments));
   } else {
     self->take_error(role, row, count, segments.error());

@@ -41,7 +41,6 @@ class ReadRun : public std::enable_shared_from_this<ReadRun> {
     ShardPlace place;
     bool is_avoided = false;        // failed a moment ago, late, or wished to be left alone
     bool is_one_at_a_time = false;  // some segment of a batch was damaged: which one?
-    bool is_done_hedging = false;   // it was late once
   };
 
   std::uint8_t k() const { return layout_.rs.data_shards; }
@@ -59,6 +58,10 @@ class ReadRun : public std::enable_shared_from_this<ReadRun> {
   bool is_satisfied(std::size_t row) const;
   bool is_satisfied() const;
   bool plan(std::size_t row);
+  // The data segment of this stripe that is decoded from a parity segment at hand rather than
+  // fetched; none if that saves nothing.
+  bool is_at_hand(std::size_t role) const;
+  std::optional<std::size_t> spared_role(std::size_t row) const;
   void launch();
   Error failure() const;
   void hedge();

@@ -393,8 +393,8 @@ class Checker {
   }
 
   void read_limits(const toml::table& root) {
-    const toml::table& limits =
-        section(root, "limits", {"put_memory_bytes", "get_memory_bytes", "connections"});
+    const toml::table& limits = section(
+        root, "limits", {"put_memory_bytes", "get_memory_bytes", "connections", "requests"});
     constexpr std::uint64_t kMebi = 1 << 20;
     config_.limits.put_memory_bytes =
         number(limits, "limits", "put_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
@@ -402,6 +402,8 @@ class Checker {
         number(limits, "limits", "get_memory_bytes", 64 * kMebi, 16 * kMebi, 1024 * 1024 * kMebi);
     config_.limits.connections_max =
         static_cast<std::uint32_t>(number(limits, "limits", "connections", 1024, 1, 65536));
+    config_.limits.requests_max =
+        static_cast<std::uint32_t>(number(limits, "limits", "requests", 512, 1, 65536));
   }
 
   void read_nodes(const toml::table& root) {

@@ -35,6 +35,7 @@ struct Limits {
   std::uint64_t put_memory_bytes = 0;
   std::uint64_t get_memory_bytes = 0;
   std::uint32_t connections_max = 0;
+  std::uint32_t requests_max = 0;  // of S3 at once; more are told to slow down
 };
 
 // What a store does by itself beside what it is asked for; per drive.

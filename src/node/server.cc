@@ -147,6 +147,7 @@ class Process {
     gateway_options.region = config_.region;
     gateway_options.rs = config_.rs;
     gateway_options.domains = config_.s3_domains;
+    gateway_options.requests_max = config_.limits.requests_max;
     gateway_options.host_id = config_.node_name;
     gateway_options.on_request = [this](const s3::RequestReport& report) {
       s3_metrics_.count(report);

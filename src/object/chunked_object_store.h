@@ -8,6 +8,7 @@
 #include "env/environment.h"
 #include "env/sync.h"
 #include "meta/meta_service.h"
+#include "object/chunk_flights.h"
 #include "object/object_store.h"
 #include "object/options.h"
 
@@ -45,6 +46,9 @@ class ChunkedObjectStore final : public ObjectStore {
            get_ahead_.available();
   }
 
+  // How many fetches found the same one under way and took what that brought.
+  std::uint64_t shared_fetch_count() const { return flights_.shared_count(); }
+
   // Waits for what is still under way. Nothing may be called any more.
   Task<void> stop();
 
@@ -61,6 +65,7 @@ class ChunkedObjectStore final : public ObjectStore {
   meta::MetaService& meta_;
   chunk::ChunkService& chunks_;
   ObjectOptions options_;
+  ChunkFlights flights_;
   Semaphore put_budget_;
   Semaphore get_reserve_;
   Semaphore get_ahead_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "digest/crc.h"
+#include "env/blocking.h"
 
 namespace predastore::object {
 
@@ -120,7 +121,12 @@ Download::Download(ChunkedObjectStore& store, ChunkedObjectReader& reader, ByteR
       reader_(reader),
       sink_(sink),
       next_byte_(range.first),
-      end_byte_(range.last + 1) {}
+      end_byte_(range.last + 1),
+      bytes_left_(end_byte_ - next_byte_) {
+  const ObjectRecord& record = reader_.record();
+  if (bytes_left_ == record.size_bytes && ObjectVerifier::is_of_use(record.checksum))
+    whole_.emplace(record.checksum);
+}
 
 Task<Result<void>> Download::run() {
   Result<void> sent;
@@ -196,8 +202,8 @@ Task<Result<void>> Download::fill() {
 
 Task<void> Download::fetch(ChunkedObjectStore& store, std::shared_ptr<Window> window) {
   const Instant deadline = store.env_.clock.now() + store.options_.read_timeout;
-  auto bytes = co_await store.chunks_.read(window->layout, window->piece.offset_bytes,
-                                           window->piece.size_bytes, deadline);
+  auto bytes = co_await store.flights_.read(window->layout, window->piece.offset_bytes,
+                                            window->piece.size_bytes, deadline);
   if (!window->is_abandoned) window->bytes = std::move(bytes);
   window->is_done = true;
   window->changed.notify_all();
@@ -219,7 +225,7 @@ Task<Result<std::vector<Buffer>>> Download::again(Window& window) {
 
 // A chunk that is read from its first to its last byte is the one that was written, or its last
 // bytes are not sent.
-Result<void> Download::verify(const Window& window, const std::vector<Buffer>& bytes) {
+Result<void> Download::verify_chunk(const Window& window, const std::vector<Buffer>& bytes) {
   if (window.piece.offset_bytes == 0) {
     is_verifying_ = true;
     crc64nvme_ = 0;
@@ -229,15 +235,38 @@ Result<void> Download::verify(const Window& window, const std::vector<Buffer>& b
   if (window.piece.offset_bytes + window.piece.size_bytes < window.piece.chunk_size_bytes)
     return {};
   is_verifying_ = false;
-  if (crc64nvme_ == window.layout.crc64nvme) return {};
+  if (crc64nvme_ == window.layout.crc64nvme) {
+    if (whole_) whole_->add_chunk(crc64nvme_, window.piece.chunk_size_bytes);
+    return {};
+  }
   return make_error(ErrorCode::Corruption, "a chunk has another checksum than was stored");
+}
+
+// The object as a whole: right chunks in the wrong places are found here.
+Task<Result<void>> Download::verify_object(const std::vector<Buffer>& bytes) {
+  if (!whole_) co_return Result<void>{};
+  std::uint64_t size_bytes = 0;
+  for (const Buffer& buffer : bytes) size_bytes += buffer.size();
+  if (whole_->needs_bytes()) {
+    const auto work = [this, &bytes] {
+      for (const Buffer& buffer : bytes) whole_->add_bytes(buffer);
+    };
+    if (whole_->is_costly() && size_bytes > store_.options_.inline_hash_bytes)
+      co_await run_blocking(store_.env_.blocking, work);
+    else
+      work();
+  }
+  bytes_left_ -= size_bytes;
+  if (bytes_left_ > 0) co_return Result<void>{};
+  co_return whole_->finish();
 }
 
 Task<Result<void>> Download::write(Window& window) {
   if (!window.bytes) window.bytes = co_await again(window);
   if (!window.bytes) co_return window.bytes.error();
   std::vector<Buffer> bytes = std::move(*window.bytes);
-  PREDA_CO_CHECK(verify(window, bytes));
+  PREDA_CO_CHECK(verify_chunk(window, bytes));
+  PREDA_CO_CHECK(co_await verify_object(bytes));
   for (Buffer& buffer : bytes) {
     PREDA_CO_CHECK(co_await sink_.write(std::move(buffer)));
   }

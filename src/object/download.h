@@ -3,10 +3,12 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "object/chunked_object_store.h"
+#include "object/object_verifier.h"
 
 namespace predastore::object {
 
@@ -75,7 +77,9 @@ class Download {
   Task<Result<void>> acquire_reserve(std::uint64_t bytes);
   Task<Result<void>> fill();
   Task<Result<void>> write(Window& window);
-  Result<void> verify(const Window& window, const std::vector<Buffer>& bytes);
+  Result<void> verify_chunk(const Window& window, const std::vector<Buffer>& bytes);
+  // Before the last bytes are sent.
+  Task<Result<void>> verify_object(const std::vector<Buffer>& bytes);
   static Task<void> fetch(ChunkedObjectStore& store, std::shared_ptr<Window> window);
   Task<Result<std::vector<Buffer>>> again(Window& window);
 
@@ -91,6 +95,8 @@ class Download {
   // Of the chunk that is being written, as long as it was written from its first byte.
   bool is_verifying_ = false;
   std::uint64_t crc64nvme_ = 0;
+  std::optional<ObjectVerifier> whole_;  // when all of the object is read
+  std::uint64_t bytes_left_ = 0;
 };
 
 }  // namespace predastore::object

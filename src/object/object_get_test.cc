@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include "base/codec.h"
+#include "digest/crc.h"
+#include "digest/hash.h"
+#include "env/sync.h"
 #include "object/testing/test_store.h"
 
 namespace predastore::object {
@@ -85,6 +89,89 @@ TEST(ObjectGet, a_chunk_that_is_not_the_one_that_was_written_is_not_sent_to_its_
   ASSERT_FALSE(sent.has_value());
   EXPECT_EQ(sent.error().code, ErrorCode::Corruption);
   EXPECT_LT(sink.text.size(), 2 * test.options.chunk_size_bytes);
+}
+
+TEST(ObjectGet, the_checksum_of_the_object_is_verified_when_all_of_it_is_read) {
+  using Algorithm = ChecksumAlgorithm;
+  const std::string bytes = bytes_of(1'000'000, 1);
+  const auto be = [](auto value) { return Encoder{}.be(value).str(); };
+  const std::vector<ObjectChecksum> checksums{
+      {Algorithm::none, ChecksumType::full_object, ""},  // the store's own CRC64NVME
+      {Algorithm::crc32, ChecksumType::full_object, be(digest::crc32(as_bytes(bytes)))},
+      {Algorithm::crc32c, ChecksumType::full_object, be(digest::crc32c(as_bytes(bytes)))},
+      {Algorithm::sha1, ChecksumType::full_object, digest::sha1(bytes)},
+      {Algorithm::sha256, ChecksumType::full_object, digest::sha256(bytes)}};
+  for (const bool is_degraded : {false, true}) {
+    TestStore test{3};
+    for (const ObjectChecksum& checksum : checksums) {
+      test.cluster.heal();
+      test.forget();
+      TextBody body{bytes};
+      body.sent = checksum;
+      ASSERT_TRUE(test.put("key", body));
+      test.cluster.node(1).faults.is_down = is_degraded;
+      EXPECT_TRUE(test.text("key") == bytes);
+      test.meta.objects["key"].checksum.value.front() ^= 1;
+      auto reader = test.open("key").value();
+      TextSink sink;
+      const auto sent = test.cluster.run(reader->send({0, bytes.size() - 1}, sink));
+      ASSERT_FALSE(sent.has_value());
+      EXPECT_EQ(sent.error().code, ErrorCode::Corruption);
+      EXPECT_LT(sink.text.size(), bytes.size());
+      const auto most = test.read(*reader, 0, bytes.size() - 2);  // not all: the chunks' will do
+      ASSERT_TRUE(most.has_value());
+      EXPECT_TRUE(*most == bytes.substr(0, bytes.size() - 1));
+    }
+  }
+}
+
+TEST(ObjectGet, many_that_want_a_hot_object_at_once_have_it_fetched_once) {
+  TestStore test{3};
+  const std::string bytes = bytes_of(2'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  for (std::uint64_t i = 1; i <= 3; ++i) test.cluster.node(i).faults.delay = 10ms;
+  const auto fetched = [&] {
+    std::uint64_t count = 0;
+    for (std::uint64_t i = 1; i <= 3; ++i) count += test.cluster.node(i).fetched_segment_count;
+    return count;
+  };
+  const std::uint64_t before_one = fetched();
+  EXPECT_TRUE(test.text("key") == bytes);
+  const std::uint64_t of_one = fetched() - before_one;
+  EXPECT_EQ(test.store.shared_fetch_count(), 0U);
+
+  constexpr std::size_t kReaders = 16;
+  std::vector<std::unique_ptr<ObjectReader>> readers;
+  std::vector<TextSink> sinks(kReaders);
+  for (std::size_t i = 0; i < kReaders; ++i) readers.push_back(test.open("key").value());
+  const std::uint64_t before_many = fetched();
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  for (std::size_t i = 0; i < kReaders; ++i)
+    group.spawn(readers[i]->send({0, bytes.size() - 1}, sinks[i]));
+  EXPECT_TRUE(test.cluster.run(group.join()).has_value());
+  for (const TextSink& sink : sinks) EXPECT_TRUE(sink.text == bytes);
+  EXPECT_LE(fetched() - before_many, 2 * of_one);
+  EXPECT_GE(test.store.shared_fetch_count(), kReaders - 1);
+  test.cluster.run(test.store.stop());
+  EXPECT_EQ(test.store.get_bytes_in_use(), 0U);
+}
+
+TEST(ObjectGet, who_shares_a_fetch_that_fails_has_its_own_try) {
+  TestStore test{3};
+  const std::string bytes = bytes_of(100'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  for (std::uint64_t i = 1; i <= 2; ++i) test.cluster.node(i).faults.is_down = true;
+  std::vector<std::unique_ptr<ObjectReader>> readers;
+  std::vector<TextSink> sinks(4);
+  for (std::size_t i = 0; i < sinks.size(); ++i) readers.push_back(test.open("key").value());
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  for (std::size_t i = 0; i < sinks.size(); ++i)
+    group.spawn(readers[i]->send({0, bytes.size() - 1}, sinks[i]));
+  EXPECT_FALSE(test.cluster.run(group.join()).has_value());
+  for (const TextSink& sink : sinks) EXPECT_TRUE(sink.text.empty());
+  test.cluster.heal();
+  test.forget();
+  EXPECT_TRUE(test.text("key") == bytes);
 }
 
 TEST(ObjectGet, a_sink_that_breaks_ends_the_download) {

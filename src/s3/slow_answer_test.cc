@@ -77,8 +77,7 @@ TEST_F(SlowAnswerTest, a_refusal_before_the_work_begins_is_an_ordinary_one) {
 }
 
 TEST_F(SlowAnswerTest, copies_are_told_so_as_well) {
-  const Answer copied =
-      send("PUT", "/bucket/copy", {{"x-amz-copy-source", "/bucket/source"}});
+  const Answer copied = send("PUT", "/bucket/copy", {{"x-amz-copy-source", "/bucket/source"}});
   expect_slow(copied);
   EXPECT_EQ(copied.at("ETag"), send("HEAD", "/bucket/copy").header("etag"));
   EXPECT_EQ(send("GET", "/bucket/copy").body, "bytes");

@@ -22,6 +22,7 @@ std::string_view name_of(AuthErrorKind kind) {
     case AuthErrorKind::InvalidToken: return "InvalidToken";
     case AuthErrorKind::MalformedTrailerError: return "MalformedTrailerError";
     case AuthErrorKind::MissingContentLength: return "MissingContentLength";
+    case AuthErrorKind::NotImplemented: return "NotImplemented";
     case AuthErrorKind::RequestTimeout: return "RequestTimeout";
     case AuthErrorKind::RequestTimeTooSkewed: return "RequestTimeTooSkewed";
     case AuthErrorKind::ServiceUnavailable: return "ServiceUnavailable";

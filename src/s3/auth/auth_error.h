@@ -25,6 +25,7 @@ enum class AuthErrorKind {
   InvalidToken,                       // 400
   MalformedTrailerError,              // 400
   MissingContentLength,               // 411
+  NotImplemented,                     // 501; forms of browsers
   RequestTimeout,                     // 400; the body stopped coming
   RequestTimeTooSkewed,               // 403
   ServiceUnavailable,                 // 503; the keys cannot be read now

@@ -324,7 +324,13 @@ std::variant<SigV4Claim, AuthError> parse_claim(const http::RequestHead& head) {
                 "Signature query string parameter or the Authorization header should be specified",
                 {{"ArgumentName", "Authorization"}});
   }
-  if (authorizations.empty() && !query.has_any()) return make(Kind::AccessDenied, "Access Denied");
+  if (authorizations.empty() && !query.has_any()) {
+    // The signature of a browser's form is in its body, with a policy.
+    if (head.method == "POST" &&
+        http::to_lower(head.headers.get("content-type")).starts_with("multipart/form-data"))
+      return make(Kind::NotImplemented, "Uploads by HTML forms are not implemented.");
+    return make(Kind::AccessDenied, "Access Denied");
+  }
   auto claim = authorizations.empty() ? parse_query_claim(query)
                                       : parse_header_claim(head, authorizations[0]);
   if (std::holds_alternative<SigV4Claim>(claim) &&

@@ -11,11 +11,11 @@ class RenameTest : public GatewayTest {
   void SetUp() override {
     GatewayTest::SetUp();
     make_bucket();
-    ASSERT_EQ(send("PUT", "/bucket/old",
-                   {{"Content-Type", "text/x"}, {"x-amz-meta-a", "b"}, {"x-amz-tagging", "t=1"}},
-                   "bytes")
-                  .status,
-              200u);
+    ASSERT_EQ(
+        send("PUT", "/bucket/old",
+             {{"Content-Type", "text/x"}, {"x-amz-meta-a", "b"}, {"x-amz-tagging", "t=1"}}, "bytes")
+            .status,
+        200u);
   }
   std::string rename(const std::string& key, const std::string& source,
                      http::Headers headers = {}) {
