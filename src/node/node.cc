@@ -227,7 +227,6 @@ meta::Bootstrap Node::bootstrap() const {
 
 Task<Result<void>> Node::open_services() {
   chunk::ChunkOptions options;
-  options.self = config().node_id;
   parts_->chunks = std::make_unique<chunk::ChunkService>(
       env_, *parts_->shards, options, [this](const ShardKey& key) { note_damage(key); });
   object::ObjectOptions object_options;

@@ -4,8 +4,7 @@
 
 namespace predastore::object {
 
-Task<Result<std::vector<Buffer>>> ChunkFlights::read(ChunkLayout layout,
-                                                     std::uint64_t offset_bytes,
+Task<Result<std::vector<Buffer>>> ChunkFlights::read(ChunkLayout layout, std::uint64_t offset_bytes,
                                                      std::uint64_t size_bytes, Instant deadline) {
   const Key key{layout.object_id, layout.chunk_index, layout.generation, offset_bytes, size_bytes};
   if (const auto found = flights_.find(key); found != flights_.end()) {

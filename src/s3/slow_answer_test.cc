@@ -61,6 +61,7 @@ TEST_F(SlowAnswerTest, an_error_is_told_in_the_body_and_in_the_log) {
   expect_slow(refused);
   EXPECT_EQ(refused.code(), "PreconditionFailed");
   EXPECT_EQ(refused.at("RequestId"), refused.header("x-amz-request-id"));
+  wait_for_reports();
   EXPECT_EQ(reports_.back().code, "PreconditionFailed");
   EXPECT_EQ(reports_.back().operation, "CompleteMultipartUpload");
   EXPECT_NE(last_log_line().find("PreconditionFailed"), std::string::npos);

@@ -70,7 +70,10 @@ class GatewayTest : public ::testing::Test {
     options.rs = {2, 1};
     options.domains = {"s3.test"};
     key_.region = options.region;
-    options.on_request = [this](const RequestReport& report) { reports_.push_back(report); };
+    options.on_request = [this](const RequestReport& report) {
+      ++reported_count_;
+      reports_.push_back(report);
+    };
     Services services{host_.environment(), *objects_, meta_->service()};
     gateway_ = std::make_unique<Gateway>(services, *keys_, std::move(options));
     auto server = http::Server::listen(host_.environment(), {}, gateway_->handler());
@@ -112,6 +115,7 @@ class GatewayTest : public ::testing::Test {
   }
   Answer send_as_it_is(http::RequestHead head, std::string body) {
     if (!client_->is_reusable()) connect();
+    ++sent_count_;
     auto response = run_until_done(
         host_.loop,
         client_->fetch(std::move(head), Buffer::take(std::move(body)), 64 * 1024 * 1024));
@@ -131,6 +135,14 @@ class GatewayTest : public ::testing::Test {
   void put(const std::string& target, const std::string& body) {
     ASSERT_EQ(send("PUT", target, {}, body).status, 200u) << target;
   }
+  // The report of a request, and its log line, may come after its answer. Only where every request
+  // came as far as the gateway.
+  void wait_for_reports() {
+    const Instant patience = deadline();
+    while (reported_count_ < sent_count_ && host_.loop.clock().now() < patience)
+      run_until_done(host_.loop, sleep_for(host_.loop.clock(), 1ms));
+    ASSERT_EQ(reported_count_, sent_count_);
+  }
   Instant deadline() { return host_.loop.clock().now() + 30s; }
   static std::string& last_log_line() {
     static std::string line;
@@ -146,6 +158,8 @@ class GatewayTest : public ::testing::Test {
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<http::Client> client_;
   std::vector<RequestReport> reports_;
+  std::size_t sent_count_ = 0;
+  std::size_t reported_count_ = 0;
   TaskGroup group_{host_.loop.executor(), host_.loop.clock()};
 };
 
