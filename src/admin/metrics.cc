@@ -126,6 +126,27 @@ void add_drive(Page& page, const shard::DriveStatus& drive) {
   page.counter(errors, "", of(drive.write_error_count), {{"kind", "write"}});
 }
 
+void add_upkeep(Page& page, const repair::UpkeepStatus& upkeep) {
+  page.counter("predastore_sweep_removed_total", "Shards that nothing named, deleted by this node.",
+               of(upkeep.sweep.removed));
+  page.counter("predastore_sweep_removed_bytes_total", "Their logical bytes.",
+               of(upkeep.sweep.removed_bytes));
+  page.counter("predastore_sweep_shards_total", "Shards that the sweep looked at.",
+               of(upkeep.sweep.looked_at));
+  page.counter("predastore_sweep_passes_total", "Sweeps of all of this node's drives.",
+               of(upkeep.sweep.passes));
+  page.counter("predastore_reconcile_passes_total", "Comparisons of layouts and drives that ended.",
+               of(upkeep.reconcile.passes));
+  page.counter("predastore_reconcile_missing_total",
+               "Shards that layouts named and this node did not have.",
+               of(upkeep.reconcile.shards_missing_total));
+  page.gauge("predastore_reconcile_running", "1 while this node compares.",
+             upkeep.reconcile.is_running ? 1 : 0);
+  page.gauge("predastore_drives_rolled_back",
+             "Drives that opened behind what they were and are not reconciled.",
+             of(upkeep.drives_rolled_back));
+}
+
 void add_process(Page& page, const LocalNumbers& local) {
   page.gauge("predastore_build_info", "Always 1; the version is in the label.", 1,
              {{"version", local.version}});
@@ -159,6 +180,7 @@ std::string metrics_text(const ClusterReport& report, const Verdict& verdict,
   add_cluster(page, report, verdict);
   add_drives(page, local.drives);
   add_drive(page, local.drive);
+  add_upkeep(page, local.upkeep);
   add_process(page, local);
   page.add(local.more);
   return page.text();

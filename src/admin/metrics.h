@@ -25,6 +25,7 @@ struct LocalNumbers {
   std::uint64_t resident_memory_bytes = 0;
   double cpu_seconds = 0;
   std::uint64_t open_files = 0;
+  repair::UpkeepStatus upkeep;
   std::vector<prometheus::MetricFamily> more;  // of the S3 face, as they are
 };
 

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
+#include <charconv>
+#include <string>
 #include <utility>
 
 #include "admin/growth_json.h"
 #include "admin/respond.h"
 #include "model/compression.h"
+#include "repair/reconciler.h"
 #include "telemetry/log.h"
 
 namespace predastore::admin {
@@ -64,19 +67,26 @@ Result<meta::BucketOptions> bucket_options_of(const std::string& body) {
   return options;
 }
 
-Result<meta::ClusterOptions> cluster_options_of(const std::string& body) {
-  PREDA_TRY(const json::object object, parse_object(body));
+struct ClusterChange {
   meta::ClusterOptions options;
+  bool wants_reconcile = false;
+};
+
+Result<ClusterChange> cluster_change_of(const std::string& body) {
+  PREDA_TRY(const json::object object, parse_object(body));
+  ClusterChange change;
   for (const auto& [name, value] : object) {
     if (name == "compression") {
-      PREDA_TRY(options.compression, compression_of(value));
+      PREDA_TRY(change.options.compression, compression_of(value));
     } else if (name == "sweep" && value.is_bool()) {
-      options.is_sweep_off = !value.as_bool();
+      change.options.is_sweep_off = !value.as_bool();
+    } else if (name == "reconcile" && value.is_bool()) {
+      change.wants_reconcile = value.as_bool();
     } else {
       return bad("\"" + std::string{name} + "\" is not known here, or not of that type");
     }
   }
-  return options;
+  return change;
 }
 
 }  // namespace
@@ -163,14 +173,28 @@ Task<void> OptionsApi::show_cluster(http::Exchange& exchange) {
   co_await respond_json(exchange, 200, json::serialize(body));
 }
 
+// Every node reconciles once when the value is another one.
+Task<Result<void>> OptionsApi::have_all_reconcile() {
+  PREDA_CO_TRY(auto before, co_await meta_.get_setting(repair::kReconcileSetting, deadline()));
+  std::uint64_t count = 0;
+  if (before) std::from_chars(before->data(), before->data() + before->size(), count);
+  meta::SettingChange change;
+  change.name = repair::kReconcileSetting;
+  change.expected = std::move(before);
+  change.value = std::to_string(count + 1);
+  co_return co_await meta_.change_setting(std::move(change), deadline());
+}
+
 Task<void> OptionsApi::change_cluster(http::Exchange& exchange) {
   const auto body = co_await read_body(exchange, kBodyBytesMax);
-  auto options = body ? cluster_options_of(*body) : Result<meta::ClusterOptions>(body.error());
-  if (!options) {
-    co_await refuse(exchange, std::move(options).error());
-    co_return;
+  auto change = body ? cluster_change_of(*body) : Result<ClusterChange>(body.error());
+  Result<void> changed;
+  if (change) {
+    changed = co_await meta_.set_cluster_options(change->options, deadline());
+  } else {
+    changed = change.error();
   }
-  const Result<void> changed = co_await meta_.set_cluster_options(*std::move(options), deadline());
+  if (changed && change->wants_reconcile) changed = co_await have_all_reconcile();
   if (!changed) {
     co_await refuse(exchange, changed.error());
     co_return;

@@ -14,6 +14,20 @@ namespace {
 
 namespace json = boost::json;
 
+json::object to_json(const repair::UpkeepStatus& upkeep) {
+  json::object out;
+  out["swept_shards"] = upkeep.sweep.removed;
+  out["swept_bytes"] = upkeep.sweep.removed_bytes;
+  out["sweeps"] = upkeep.sweep.passes;
+  out["reconciles"] = upkeep.reconcile.passes;
+  out["reconciling"] = upkeep.reconcile.is_running;
+  out["reconciled_chunks"] = upkeep.reconcile.chunks_compared;
+  out["reconcile_expected_chunks"] = upkeep.reconcile.chunks_expected;
+  out["missing_shards"] = upkeep.reconcile.shards_missing;
+  out["rolled_back_drives"] = upkeep.drives_rolled_back;
+  return out;
+}
+
 std::string hex_id(NodeId id) { return fmt::format("{:016x}", id.value()); }
 
 // More shards of this chunk that may be lost with the chunk still readable; negative when it is
@@ -179,6 +193,7 @@ std::string status_json(const ClusterReport& report, const Verdict& verdict) {
     entry["damage_count"] = node.damage_count;
     entry["applied_index"] = node.applied_index;
     entry["drives"] = drives_json(node);
+    if (node.is_up) entry["upkeep"] = to_json(node.upkeep);
     if (!node.is_up) entry["problem"] = node.problem;
     if (!node.voter_failure.empty()) entry["voter_failure"] = node.voter_failure;
     nodes.push_back(std::move(entry));

@@ -10,6 +10,7 @@
 #include "env/task.h"
 #include "meta/meta_service.h"
 #include "model/layout.h"
+#include "repair/upkeep_status.h"
 #include "shard/drive_set.h"
 
 namespace predastore::admin {
@@ -33,6 +34,7 @@ struct NodeReport {
   std::uint64_t damage_count = 0;
   std::uint64_t applied_index = 0;
   std::vector<shard::DriveInfo> drives;  // empty: of a version that did not tell
+  repair::UpkeepStatus upkeep;           // of its own drives
 };
 
 // What is needed to judge the state of the cluster; gathered by ClusterView::look().

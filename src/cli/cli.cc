@@ -79,6 +79,9 @@ void add_demo(CLI::App& root, Parsed& parsed) {
                    "What a drive may store, such as 256MiB (default: what the file system has)");
   demo->add_flag("--tls", options.has_tls,
                  "S3 over HTTPS, with an authority of its own (`demo env` names it to clients)");
+  demo->add_option("--settings", options.settings_file,
+                   "A TOML file with more sections for the configuration of every node, such as "
+                   "[epochs]");
   demo->add_flag("--detach", options.is_detached, "Return when the cluster is ready");
   add_directory(*demo, parsed.directory);
   demo->footer(
@@ -240,8 +243,12 @@ void add_cluster(CLI::App& root, Parsed& parsed) {
          "Whether shards that nothing names are deleted. It is to be off after metadata was "
          "recovered by hand, until all that counts is known to be named")
       ->check(CLI::IsMember({"on", "off"}));
+  add_options_command(*cluster, parsed, "reconcile",
+                      "Have every node compare its drives with the metadata, now; see `status`",
+                      cluster_options);
   cluster->footer(
       "EXAMPLES\n"
+      "    predastore cluster reconcile\n"
       "    predastore cluster show\n"
       "    predastore cluster set --compression lz4\n"
       "    predastore cluster set --sweep off");

@@ -15,6 +15,7 @@ struct DemoOptions {
   std::uint16_t s3_port = 9000;
   std::uint32_t drive_count = 1;  // of each node
   std::string drive_capacity;     // of each drive
+  std::string settings_file;      // empty: none
   bool has_tls = false;
   bool is_detached = false;
   // Which of them the user named: a cluster that exists has its own and is not changed by these.
@@ -56,7 +57,7 @@ int key(const KeyCommand& command);
 
 // `bucket` and `cluster`: what operators set in the replicated metadata.
 struct OptionsCommand {
-  std::string action;       // show, set
+  std::string action;       // show, set, reconcile
   std::string bucket;       // empty with show: all of them
   std::string compression;  // empty: as it is
   std::string rs;           // empty: as it is

@@ -54,6 +54,9 @@ Result<DemoLayout> open_or_make(const DemoOptions& options) {
     plan.s3_port = options.s3_port;
     plan.drive_count = options.drive_count;
     plan.drive_capacity = options.drive_capacity;
+    if (!options.settings_file.empty()) {
+      PREDA_TRY(plan.settings, node::load_text(options.settings_file));
+    }
     plan.has_tls = options.has_tls;
     PREDA_CHECK(make_demo(plan));
   }

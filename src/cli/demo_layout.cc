@@ -82,6 +82,7 @@ std::string config_text(const DemoPlan& plan, const Identities& ids, std::uint32
       fmt::format("\n[rs]\ndata = {}\nparity = {}\n\n", plan.rs.data_shards, plan.rs.parity_shards);
   text += "[s3]\nregion = \"us-east-1\"\nroot_key_file = \"../root_key.toml\"\n";
   if (plan.has_tls) text += "tls_certificate = \"s3.pem\"\ntls_key = \"s3.key\"\n";
+  if (!plan.settings.empty()) text += "\n" + plan.settings + "\n";
   return text + nodes_text(plan, ids);
 }
 
@@ -93,7 +94,11 @@ Result<void> write_node(const DemoPlan& plan, const Identities& ids,
             authority.issue(ids.nodes[index], {"127.0.0.1", "localhost"}));
   PREDA_CHECK(write_new_file(directory + "/node.pem", pair.cert_pem, false));
   PREDA_CHECK(write_new_file(directory + "/node.key", pair.key_pem, true));
-  return write_new_file(directory + "/predastore.toml", config_text(plan, ids, index), false);
+  const std::string path = directory + "/predastore.toml";
+  const std::string text = config_text(plan, ids, index);
+  const node::ConfigCheck check = node::check_config(text, path);
+  if (!check.config) return make_error(ErrorCode::InvalidArgument, check.report(path));
+  return write_new_file(path, text, false);
 }
 
 // An authority of its own: what it signs is no member of the cluster. Its key is not kept.

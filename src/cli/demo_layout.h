@@ -20,6 +20,7 @@ struct DemoPlan {
   bool has_tls = false;           // S3 over HTTPS
   std::uint32_t drive_count = 1;  // of each node
   std::string drive_capacity;     // empty: what the file system has; else as in the file
+  std::string settings;           // more sections of every configuration
 };
 
 // "2+1". InvalidArgument when it is nothing of the kind or out of range.

@@ -60,6 +60,8 @@ Task<void> NodeClusterView::ask(admin::NodeReport* entry, admin::ClusterReport* 
     if (drive.state == shard::DriveState::failed || drive.is_unreconciled)
       entry->is_drive_good = false;
   }
+  entry->upkeep = status->upkeep;
+  if (entry->upkeep.drives_rolled_back > 0) entry->is_drive_good = false;
   entry->version = status->version;
   entry->voter_failure = status->replica.failure;
   entry->capacity_bytes = status->drive.capacity_bytes;

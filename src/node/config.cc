@@ -101,13 +101,14 @@ class Checker {
     }
     known_keys(root, "",
                {"cluster", "node", "listen", "storage", "drive", "io", "upkeep", "rs", "s3",
-                "limits", "nodes"});
+                "limits", "epochs", "repair", "nodes"});
     read_identity(root);
     read_listen(root);
     read_storage(root);
     read_upkeep(root);
     read_s3(root);
     read_limits(root);
+    read_repair(root);
     read_nodes(root);
     check_together(root);
     return finish();
@@ -404,6 +405,23 @@ class Checker {
         static_cast<std::uint32_t>(number(limits, "limits", "connections", 1024, 1, 65536));
     config_.limits.requests_max =
         static_cast<std::uint32_t>(number(limits, "limits", "requests", 512, 1, 65536));
+  }
+
+  void read_repair(const toml::table& root) {
+    RepairTimes& out = config_.repair;
+    const auto read = [this](const toml::table& table, const char* in, const char* key,
+                             std::uint32_t& value, std::uint32_t low, std::uint32_t high) {
+      value = static_cast<std::uint32_t>(number(table, in, key, value, low, high));
+    };
+    constexpr std::uint32_t kYear = 365 * 24 * 3600;
+    const toml::table& epochs =
+        section(root, "epochs", {"write_epoch_seconds", "commit", "garbage"});
+    read(epochs, "epochs", "write_epoch_seconds", out.write_epoch_seconds, 1, 3600);
+    read(epochs, "epochs", "commit", out.commit_epochs, 2, 1'000'000);
+    read(epochs, "epochs", "garbage", out.garbage_epochs, 1, 1'000'000);
+    const toml::table& repair = section(root, "repair", {"sweep_seconds", "reconcile_seconds"});
+    read(repair, "repair", "sweep_seconds", out.sweep_seconds, 1, kYear);
+    read(repair, "repair", "reconcile_seconds", out.reconcile_seconds, 1, kYear);
   }
 
   void read_nodes(const toml::table& root) {

@@ -45,6 +45,15 @@ struct Upkeep {
   std::uint32_t scrub_period_hours = 0;           // in which everything is read once; 0: never
 };
 
+// Times of the cluster, and of what a node does on its own drives.
+struct RepairTimes {
+  std::uint32_t write_epoch_seconds = 60;  // between advances, while this node leads
+  std::uint32_t commit_epochs = 1440;      // the next two: only when the cluster is made
+  std::uint32_t garbage_epochs = 2;
+  std::uint32_t sweep_seconds = 6 * 3600;
+  std::uint32_t reconcile_seconds = 7 * 24 * 3600;
+};
+
 // One node's configuration, checked. Paths are absolute or relative to the directory the process
 // runs in (those of the file are relative to the file, and have been resolved).
 struct Config {
@@ -74,6 +83,7 @@ struct Config {
   std::string s3_tls_key_file;
   std::vector<std::string> s3_domains;  // BUCKET.DOMAIN is a bucket's address
   Limits limits;
+  RepairTimes repair;
   std::vector<NodeEntry> nodes;
 };
 

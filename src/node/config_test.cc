@@ -69,6 +69,26 @@ TEST(Config, backend_and_upkeep_have_defaults_and_are_checked) {
   EXPECT_THAT(wrong.report("f"), HasSubstr("upkeep.scrub_bytes_per_second = 1 is out of range"));
 }
 
+TEST(Config, times_of_epochs_and_repair_have_defaults_and_bounds) {
+  const ConfigCheck plain = check_config(good_text(), "f");
+  ASSERT_TRUE(plain.config.has_value());
+  EXPECT_EQ(plain.config->repair.write_epoch_seconds, 60U);
+  EXPECT_EQ(plain.config->repair.commit_epochs, 1440U);
+  const ConfigCheck set =
+      check_config(good_text() +
+                       "[epochs]\nwrite_epoch_seconds = 1\ncommit = 12\ngarbage = 1\n"
+                       "[repair]\nsweep_seconds = 2\nreconcile_seconds = 5\n",
+                   "f");
+  ASSERT_TRUE(set.config.has_value()) << set.report("f");
+  EXPECT_EQ(set.config->repair.write_epoch_seconds, 1U);
+  EXPECT_EQ(set.config->repair.commit_epochs, 12U);
+  EXPECT_EQ(set.config->repair.garbage_epochs, 1U);
+  EXPECT_EQ(set.config->repair.sweep_seconds, 2U);
+  EXPECT_EQ(set.config->repair.reconcile_seconds, 5U);
+  const ConfigCheck wrong = check_config(good_text() + "[epochs]\ncommit = 1\n", "f");
+  EXPECT_THAT(wrong.report("f"), HasSubstr("epochs.commit = 1 is out of range"));
+}
+
 TEST(Config, a_good_file_is_understood_with_paths_relative_to_it) {
   const ConfigCheck check = check_config(good_text(), "/etc/predastore/n1/predastore.toml");
   ASSERT_TRUE(check.config.has_value()) << check.report("f");

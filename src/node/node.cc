@@ -62,7 +62,10 @@ Task<void> Node::run() {
   parts.serving.spawn(parts.server.run());
   parts.serving.spawn(parts.replica->run());
   parts.duties.spawn(parts.meta->run());
-  if (options_.run_repair) parts.duties.spawn(parts.repairer->run());
+  if (options_.run_repair) {
+    parts.duties.spawn(parts.repairer->run());
+    parts.duties.spawn(parts.care->run());
+  }
   if (options_.run_repair) parts.duties.spawn(parts.growing->run());
   parts.duties.spawn(parts.registry->run());
   parts.duties.spawn(store_root_key());
@@ -76,6 +79,7 @@ Task<void> Node::stop() {
   Parts& parts = *parts_;
   parts.stopping.notify_all();
   parts.repairer->stop();
+  parts.care->stop();
   parts.growing->stop();
   parts.registry->stop();
   co_await parts.replica->stop();
@@ -246,6 +250,10 @@ Task<Result<void>> Node::open_services() {
                              *parts_->shards, [this](const ShardKey& key) { note_damage(key); }};
   parts_->growing =
       std::make_unique<Growing>(env_, config().node_id, services, [this] { return is_leader(); });
+  DriveCareOptions care = options_.care;
+  care.report_interval = options_.write_epoch_interval;
+  parts_->care = std::make_unique<DriveCare>(env_, config().node_id, care, *parts_->meta,
+                                             *parts_->drives, *parts_->gate);
   for (const ShardKey& key : parts_->early_damage) parts_->repairer->report_damage(key);
   parts_->early_damage.clear();
   co_return Result<void>{};
@@ -259,6 +267,7 @@ NodeStatus Node::status() const {
   status.replica = parts_->replica->status();
   status.drive = parts_->drives->status();
   status.drives = parts_->drives->drives();
+  status.upkeep = parts_->care->status();
   status.version = PREDASTORE_VERSION;
   return status;
 }
@@ -270,6 +279,7 @@ object::ObjectStore& Node::objects() { return *parts_->objects; }
 access::AccessKeys& Node::keys() { return *parts_->keys; }
 shard::ShardService& Node::shards() { return *parts_->shards; }
 shard::DriveSet& Node::drives() { return *parts_->drives; }
+DriveCare& Node::care() { return *parts_->care; }
 raft::Replica& Node::replica() { return *parts_->replica; }
 
 }  // namespace predastore::node

@@ -16,6 +16,7 @@
 #include "meta/meta_service.h"
 #include "net/transport.h"
 #include "node/config.h"
+#include "node/drive_care.h"
 #include "node/node_status.h"
 #include "object/object_store.h"
 #include "raft/replica.h"
@@ -45,6 +46,7 @@ struct NodeOptions {
   Duration heartbeat_interval = 100ms;
   Duration write_epoch_interval = 60s;
   meta::Limits limits;            // of a cluster that is made
+  DriveCareOptions care;          // of its own drives, with run_repair
   Duration repair_interval = 1s;  // between looks at the repair queue when it was empty
 };
 
@@ -75,6 +77,7 @@ class Node {
   access::AccessKeys& keys();
   shard::ShardService& shards();
   shard::DriveSet& drives();
+  DriveCare& care();
   raft::Replica& replica();
 
   NodeStatus status() const;

@@ -28,10 +28,11 @@ Task<Result<void>> Node::open_drives() {
     if (damage.key) note_damage(*damage.key);
   };
   PREDA_CO_TRY(parts_->drives, co_await shard::DriveSet::open(env_, std::move(options)));
-  parts_->shard_server = std::make_unique<shard::ShardServer>(env_, *parts_->drives);
+  parts_->gate = std::make_unique<shard::GatedShards>(*parts_->drives);
+  parts_->shard_server = std::make_unique<shard::ShardServer>(env_, *parts_->gate);
   parts_->shard_server->attach(parts_->server);
-  parts_->shards = std::make_unique<shard::RoutedShardService>(
-      env_, config().node_id, parts_->drives.get(), parts_->client);
+  parts_->shards = std::make_unique<shard::RoutedShardService>(env_, config().node_id,
+                                                               parts_->gate.get(), parts_->client);
   co_return Result<void>{};
 }
 

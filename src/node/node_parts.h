@@ -7,12 +7,14 @@
 #include "env/sync.h"
 #include "meta/replicated_meta_service.h"
 #include "meta/state_machine.h"
+#include "node/drive_care.h"
 #include "node/growing.h"
 #include "node/node.h"
 #include "node/registry.h"
 #include "object/chunked_object_store.h"
 #include "repair/repairer.h"
 #include "shard/drive_set.h"
+#include "shard/gated_shards.h"
 #include "shard/routed_shard_service.h"
 #include "shard/shard_server.h"
 
@@ -32,6 +34,7 @@ struct Node::Parts {
   rpc::Client client;
   std::set<ShardKey> early_damage;
   std::unique_ptr<shard::DriveSet> drives;
+  std::unique_ptr<shard::GatedShards> gate;
   std::unique_ptr<shard::ShardServer> shard_server;
   std::unique_ptr<shard::RoutedShardService> shards;
   std::unique_ptr<meta::StateMachine> state_machine;
@@ -40,6 +43,7 @@ struct Node::Parts {
   std::unique_ptr<chunk::ChunkService> chunks;
   std::unique_ptr<object::ChunkedObjectStore> objects;
   std::unique_ptr<repair::Repairer> repairer;
+  std::unique_ptr<DriveCare> care;
   std::unique_ptr<access::AccessKeys> keys;
   std::unique_ptr<Growing> growing;
   std::unique_ptr<Registry> registry;

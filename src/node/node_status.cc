@@ -47,6 +47,28 @@ bool decode_drive(Decoder& in, shard::DriveInfo& info) {
          info.problem.size() <= kFailureMaxBytes;
 }
 
+void encode_upkeep(Encoder& out, const repair::UpkeepStatus& upkeep) {
+  out.le(upkeep.sweep.removed).le(upkeep.sweep.removed_bytes).le(upkeep.sweep.passes);
+  out.le(flag(upkeep.sweep.is_off));
+  const repair::ReconcileStatus& reconcile = upkeep.reconcile;
+  out.le(reconcile.passes).le(flag(reconcile.is_running)).le(reconcile.chunks_compared);
+  out.le(reconcile.chunks_expected).le(reconcile.shards_missing).le(upkeep.drives_rolled_back);
+}
+
+void decode_upkeep(Decoder& in, repair::UpkeepStatus& upkeep) {
+  upkeep.sweep.removed = in.le<std::uint64_t>();
+  upkeep.sweep.removed_bytes = in.le<std::uint64_t>();
+  upkeep.sweep.passes = in.le<std::uint64_t>();
+  upkeep.sweep.is_off = in.le<std::uint8_t>() != 0;
+  repair::ReconcileStatus& reconcile = upkeep.reconcile;
+  reconcile.passes = in.le<std::uint64_t>();
+  reconcile.is_running = in.le<std::uint8_t>() != 0;
+  reconcile.chunks_compared = in.le<std::uint64_t>();
+  reconcile.chunks_expected = in.le<std::uint64_t>();
+  reconcile.shards_missing = in.le<std::uint64_t>();
+  upkeep.drives_rolled_back = in.le<std::uint64_t>();
+}
+
 }  // namespace
 
 std::string encode_node_status(const NodeStatus& status) {
@@ -65,6 +87,7 @@ std::string encode_node_status(const NodeStatus& status) {
   out.string(std::string_view{replica.failure}.substr(0, kFailureMaxBytes));
   out.le(static_cast<std::uint32_t>(status.drives.size()));
   for (const shard::DriveInfo& info : status.drives) encode_drive(out, info);
+  encode_upkeep(out, status.upkeep);
   return std::move(out).take();
 }
 
@@ -106,6 +129,10 @@ Result<NodeStatus> decode_node_status(ByteSpan bytes) {
   bool is_good = in.ok() && drive_count <= shard::kDrivesMax;
   for (std::uint32_t i = 0; is_good && i < drive_count; ++i)
     is_good = decode_drive(in, status.drives.emplace_back());
+  if (is_good && !in.finished()) {  // or of a version that did not tell of its upkeep
+    decode_upkeep(in, status.upkeep);
+    is_good = in.ok();
+  }
   if (!is_good)
     return make_error(ErrorCode::Corruption, "a node's answer to ping cannot be understood");
   return status;

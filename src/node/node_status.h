@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "model/ids.h"
 #include "raft/replica.h"
+#include "repair/upkeep_status.h"
 #include "shard/drive_set.h"
 
 namespace predastore::node {
@@ -18,6 +19,7 @@ struct NodeStatus {
   shard::DriveStatus drive;              // of all of them together
   std::vector<shard::DriveInfo> drives;  // each; of its status what is shown of other nodes
   std::string version;
+  repair::UpkeepStatus upkeep;  // what is shown of other nodes
 };
 
 // The answer to ping, little-endian: {node u64, role u8, leader u64 (0: none known), term u64,
@@ -25,8 +27,10 @@ struct NodeStatus {
 // sequence u64, damage u64, groups u64, syncs u64, written u64, read u64, abandoned u64, version
 // string, raft failure string, drive count u32, drives}; a drive is {id 16 bytes, place string,
 // state u8, unreconciled u8, problem string, capacity u64, used u64, live u64, sequence u64, damage
-// u64, abandoned u64, read errors u64, write errors u64}. A later version appends; a reader ignores
-// what it does not know.
+// u64, abandoned u64, read errors u64, write errors u64}; then of the upkeep {swept u64, swept
+// bytes u64, sweeps u64, sweep off u8, reconciles u64, reconciling u8, compared u64, expected u64,
+// missing u64, rolled back drives u64}. A later version appends; a reader ignores what it does not
+// know.
 std::string encode_node_status(const NodeStatus& status);
 Result<NodeStatus> decode_node_status(ByteSpan bytes);  // Corruption
 

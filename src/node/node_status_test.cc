@@ -20,6 +20,11 @@ NodeStatus sample() {
   status.drive.abandoned_file_count = 3;
   status.version = "0.1.0";
   status.replica.failure = "the log cannot be written";
+  status.upkeep.sweep.removed = 21;
+  status.upkeep.sweep.passes = 22;
+  status.upkeep.reconcile.shards_missing = 23;
+  status.upkeep.reconcile.is_running = true;
+  status.upkeep.drives_rolled_back = 1;
   for (int i = 0; i < 2; ++i) {
     shard::DriveInfo& drive = status.drives.emplace_back();
     drive.id.bytes[0] = std::byte{7};
@@ -47,6 +52,11 @@ TEST(NodeStatus, what_is_encoded_comes_back) {
   EXPECT_EQ(back->drive.abandoned_file_count, 3U);
   EXPECT_EQ(back->version, "0.1.0");
   EXPECT_EQ(back->replica.failure, "the log cannot be written");
+  EXPECT_EQ(back->upkeep.sweep.removed, 21U);
+  EXPECT_EQ(back->upkeep.sweep.passes, 22U);
+  EXPECT_EQ(back->upkeep.reconcile.shards_missing, 23U);
+  EXPECT_TRUE(back->upkeep.reconcile.is_running);
+  EXPECT_EQ(back->upkeep.drives_rolled_back, 1U);
   ASSERT_EQ(back->drives.size(), 2U);
   EXPECT_EQ(back->drives[0].id, sample().drives[0].id);
   EXPECT_EQ(back->drives[0].place, "/mnt/d0");

@@ -90,6 +90,11 @@ class Process {
     NodeOptions options;
     options.config = config_;
     options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
+    options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
+    options.limits.write_epochs = config_.repair.commit_epochs;
+    options.limits.garbage_epochs = config_.repair.garbage_epochs;
+    options.care.sweep.interval = std::chrono::seconds{config_.repair.sweep_seconds};
+    options.care.reconcile.interval = std::chrono::seconds{config_.repair.reconcile_seconds};
     PREDA_CO_TRY(options.root_key, root_key_of(config_));
     PREDA_CO_TRY(node_, co_await Node::open(env_, *transport_, std::move(options)));
     tasks_.spawn(node_->run());
@@ -196,6 +201,7 @@ class Process {
     numbers.version = status.version;
     numbers.drive = status.drive;
     numbers.drives = status.drives;
+    numbers.upkeep = status.upkeep;
     if (s3_server_) numbers.s3 = s3_server_->stats();
     numbers.raft_term = status.replica.term;
     numbers.raft_commit_index = status.replica.commit_index;

@@ -1,6 +1,7 @@
 #include "shard/shard_store.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "env/blocking.h"
@@ -76,6 +77,28 @@ bool is_expected(const RecordHeader& header, const ShardKey& key, const IndexEnt
          header.logical_size_bytes == extent.logical_size_bytes;
 }
 
+// False: the index names a file that is not there. Somebody took it away, and not the last one.
+Task<Result<bool>> names_only(Environment env, std::shared_ptr<kv::KeyValueStore> index,
+                              const FoundFiles& found) {
+  std::set<ShardFileId> there;
+  for (const FoundFile& file : found.files) there.insert(file.id);
+  auto look = [index, there = std::move(there)]() -> Result<bool> {
+    const auto entries = index->iterate(kShardFamily);
+    for (entries->seek({}); entries->valid(); entries->next()) {
+      const auto entry = decode_entry(entries->value());
+      if (!entry) continue;  // a damaged one is met, and reported, when it is read
+      const bool is_any_lost = !there.contains(entry->commit_file_id) ||
+                               std::ranges::any_of(entry->extents, [&there](const Extent& extent) {
+                                 return !there.contains(extent.file_id);
+                               });
+      if (is_any_lost) return false;
+    }
+    PREDA_CHECK(entries->status());
+    return true;
+  };
+  co_return co_await run_blocking(env.blocking, std::move(look));
+}
+
 }  // namespace
 
 // Counts a call that close() has to wait for.
@@ -120,6 +143,9 @@ Task<Result<void>> ShardStore::recover() {
     index_ = std::move(*opened);
     const auto current = co_await index_is_current(found.last_decision.value());
     is_current = current && *current;
+    if (is_current) {
+      PREDA_CO_TRY(is_current, co_await names_only(env_, index_, found));
+    }
   } else if (opened.error().code != ErrorCode::Corruption) {
     co_return opened.error();
   }

@@ -15,6 +15,9 @@ Tunables Tunables::draw(SimRandom& random) {
   tunables.write_epoch_interval = random.between(Duration{1s}, Duration{8s});
   tunables.repair_interval = random.between(Duration{100ms}, Duration{1s});
   tunables.limits.part_size_min_bytes = 100 * 1024;
+  if (random.below(2) == 0) tunables.sweep_interval = random.between(Duration{1s}, Duration{10s});
+  if (random.below(2) == 0)
+    tunables.reconcile_interval = random.between(Duration{2s}, Duration{20s});
   if (random.below(3) == 0) tunables.limits.write_epochs = random.between(4, 12);
   if (random.below(3) == 0) tunables.limits.session_epochs = random.between(3, 12);
   tunables.drive_count = static_cast<std::uint32_t>(random.between(1, 2));
@@ -57,6 +60,8 @@ NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::si
   options_.heartbeat_interval = tunables.heartbeat_interval;
   options_.write_epoch_interval = tunables.write_epoch_interval;
   options_.repair_interval = tunables.repair_interval;
+  options_.care.sweep.interval = tunables.sweep_interval;
+  options_.care.reconcile.interval = tunables.reconcile_interval;
 }
 
 Task<Result<void>> NodeProgram::open() {

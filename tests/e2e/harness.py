@@ -150,7 +150,7 @@ def sha256_of_tree(directory):
 # ---- the cluster ----
 
 class Cluster:
-    def __init__(self, nodes=3, rs="2+1", drive_capacity=None, name="demo", tls=False, drives=None):
+    def __init__(self, nodes=3, rs="2+1", drive_capacity=None, name="demo", tls=False, drives=None, settings=None):
         self.nodes = nodes
         self.tls = tls
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="predastore-e2e-"))
@@ -163,6 +163,9 @@ class Cluster:
             options += ["--drives", str(drives)]
         if tls:
             options += ["--tls"]
+        if settings:  # more sections of every node's configuration
+            (self.base / "settings.toml").write_text(settings)
+            options += ["--settings", str(self.base / "settings.toml")]
         log(f"starting a cluster of {nodes} nodes in {self.dir}, S3 from port {self.s3_port}")
         self.demo(*options, "--detach", timeout=180)
         self.env = self.read_env()
