@@ -39,6 +39,11 @@ class Reconcile(harness.ClusterTest):
         nodes = self.cluster.status()[1]["nodes"]
         return nodes[number - 1].get("upkeep")
 
+    def follows(self, number):
+        nodes = self.cluster.status()[1]["nodes"]
+        furthest = max(node["applied_index"] for node in nodes)
+        return furthest - nodes[number - 1]["applied_index"] <= 3
+
     def metric(self, number, name):
         node = self.cluster.dir / f"n{number}"
         context = ssl.create_default_context(cafile=str(self.cluster.dir / "ca.pem"))
@@ -130,6 +135,8 @@ class Reconcile(harness.ClusterTest):
         for index in range(20):
             self.ledger.put(self.s3, BUCKET, f"new-{index}", Pattern(("new", index), 200 * KIB))
         self.ledger.put(self.s3, BUCKET, "k-01", Pattern("overwritten", 500 * KIB))
+        # A node that was started again may take seconds to hear the leader, and tells nobody how far its drives are till then.
+        wait_for("node 2 follows the leader again", lambda: self.follows(2), 120)
         state = json.loads(self.cluster.run("cluster", "show", "--output", "json", "--dir", self.cluster.dir).stdout)
         wait_for("the epochs that record how far the drives are",
                  lambda: self.cluster.status()[1]["write_epoch"] > state["write_epoch"] + 3, 120)
