@@ -1,6 +1,7 @@
 #include "node/cluster_view.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "node/registry.h"
 
@@ -22,6 +23,30 @@ admin::NodeReport report_of(const NodeRecord& entry, NodeId self) {
   return report;
 }
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// As people count: n2 before n10.
+bool comes_before(std::string_view a, std::string_view b) {
+  while (!a.empty() && !b.empty()) {
+    const auto number_of = [](std::string_view text) {
+      return text.substr(0, std::min(text.size(), text.find_first_not_of("0123456789")));
+    };
+    if (is_digit(a.front()) && is_digit(b.front())) {
+      const std::string_view one = number_of(a);
+      const std::string_view two = number_of(b);
+      if (one.size() != two.size()) return one.size() < two.size();
+      if (one != two) return one < two;
+      a.remove_prefix(one.size());
+      b.remove_prefix(two.size());
+      continue;
+    }
+    if (a.front() != b.front()) return a.front() < b.front();
+    a.remove_prefix(1);
+    b.remove_prefix(1);
+  }
+  return a.size() < b.size();
+}
+
 }  // namespace
 
 Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
@@ -35,6 +60,7 @@ Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
     report.rs.parity_shards = std::min(report.rs.parity_shards, *registry.parity_min());
   for (const NodeRecord& entry : registry.nodes())
     report.nodes.push_back(report_of(entry, config.node_id));
+  std::ranges::sort(report.nodes, comes_before, &admin::NodeReport::name);
   const raft::ReplicaStatus own = node_.status().replica;
   report.leader = own.leader;
   report.term = own.term;

@@ -27,7 +27,7 @@ class Drives(harness.ClusterTest):
         return self.cluster.dir / f"n{node}" / "data" / "drives" / str(number)
 
     def drives_of(self, node):
-        return self.cluster.status()[1]["nodes"][node - 1].get("drives", [])
+        return next(entry for entry in self.cluster.status()[1]["nodes"] if entry["name"] == f"n{node}").get("drives", [])
 
     def size_of(self, directory):
         return sum(file.stat().st_size for file in (directory / "shards").glob("*.shard"))
@@ -89,6 +89,16 @@ class Drives(harness.ClusterTest):
             self.ledger.put(self.s3, BUCKET, f"k{index}", Pattern(index, SIZES[index % len(SIZES)]))
         self.ledger.verify(self.cluster.boto3(1), "written with a new drive")
         self.assertGreater(self.size_of(self.drive(1, 1)), 0)
+
+    def test_4_what_the_wiped_drive_held_is_made_again_without_a_read(self):
+        def reconciled():
+            return all(drive["reconciled"] for drive in self.drives_of(1))
+        harness.wait_for("the drive is compared with the metadata", reconciled, 180)
+        self.cluster.wait_healthy()
+        self.cluster.kill(2)
+        self.ledger.verify(self.cluster.boto3(1), "from the new drive, with another node killed")
+        self.cluster.start(2)
+        self.cluster.wait_healthy()
 
 
 if __name__ == "__main__":

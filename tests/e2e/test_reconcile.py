@@ -35,14 +35,16 @@ class Reconcile(harness.ClusterTest):
         for index in range(40):
             cls.ledger.put(cls.s3, BUCKET, f"k-{index:02}", Pattern(index, [20 * KIB, 300 * KIB, 3 * MIB][index % 3]))
 
+    def node(self, number):
+        return next(node for node in self.cluster.status()[1]["nodes"] if node["name"] == f"n{number}")
+
     def upkeep(self, number):
-        nodes = self.cluster.status()[1]["nodes"]
-        return nodes[number - 1].get("upkeep")
+        return self.node(number).get("upkeep")
 
     def follows(self, number):
         nodes = self.cluster.status()[1]["nodes"]
         furthest = max(node["applied_index"] for node in nodes)
-        return furthest - nodes[number - 1]["applied_index"] <= 3
+        return furthest - self.node(number)["applied_index"] <= 3
 
     def metric(self, number, name):
         node = self.cluster.dir / f"n{number}"
