@@ -236,6 +236,14 @@ bool QuicConnection::flush(Instant now) {
       return true;
     }
   }
+  // Raft keeps one stream for ever and asks for no new one, which would notice (see open()): a peer
+  // that was started again within a moment would get nothing until the idle time-out.
+  const bool is_lost = is_ready_ && !is_server_ && lane_ == Lane::raft &&
+                       now - last_received_at_ > host_->options().silence_max;
+  if (is_lost) {
+    close_with(gone("the peer is silent"), nullptr);
+    return true;
+  }
   if (is_window_full_ && ngtcp2_conn_get_max_data_left(connection_) > 0) is_window_full_ = false;
   try_blocked(now);
   Batch batch{*host_, host_->send_memory()};

@@ -175,6 +175,24 @@ TEST_F(QuicTransportTest, a_silent_peer_is_dialled_anew_long_before_the_idle_tim
   expect_echo(kAnna, kBert, 1000);
 }
 
+TEST_F(QuicTransportTest, a_stream_of_raft_to_a_silent_peer_ends_long_before_the_idle_timeout) {
+  UdpRelay relay{cluster().loop(), cluster().port_of(kBert)};
+  QuicOptions options = cluster().options_of(kAnna);
+  options.keep_alive = 50ms;
+  options.silence_max = 300ms;
+  options.idle_timeout = 600s;
+  cluster().place(kAnna, options);
+  cluster().at(kAnna).set_address(kBert, relay.address());
+  case_.serve_echo(kBert);
+  auto stream =
+      run_until_done(cluster().loop(), cluster().at(kAnna).open(kBert, Lane::raft, case_.soon()));
+  ASSERT_TRUE(stream);
+  relay.clog();
+  auto read = run_until_done(cluster().loop(), (*stream)->read(1, case_.soon()));
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::Unavailable);
+}
+
 // Nothing tells it that its peer was restarted but the peer's new self.
 TEST_F(QuicTransportTest, a_restarted_peer_says_that_old_connections_are_gone) {
   UdpRelay relay{cluster().loop(), cluster().port_of(kBert)};

@@ -18,8 +18,7 @@ void try_text(std::string_view text) {
     const bool is_old_form = text.size() == 33;
     const auto again = decode_drive_identity(encode_drive_identity(*identity));
     PREDA_ASSERT(is_old_form || (again.has_value() && again->drive == identity->drive &&
-                                 again->node == identity->node &&
-                                 again->place == identity->place));
+                                 again->node == identity->node && again->place == identity->place));
   }
   if (const auto list = decode_drive_list(text); list.has_value()) {
     const std::string written = encode_drive_list(*list);
