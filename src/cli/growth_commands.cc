@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "cli/cluster_options.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/growth_client.h"
@@ -35,13 +36,7 @@ using Shared = std::shared_ptr<Parsed>;
 CLI::App* add(CLI::App& parent, const Shared& parsed, const std::string& name,
               const std::string& help, std::function<int(const Parsed&)> run) {
   CLI::App* app = parent.add_subcommand(name, help);
-  app->add_option("--output", parsed->cluster.output, "table or json")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
-  app->add_option("--config", parsed->cluster.config_file, "A node's TOML file (instead of --dir)");
-  app->add_option("--dir", parsed->cluster.directory, "Where the local cluster is")
-      ->envname("PREDASTORE_DEMO_DIR")
-      ->capture_default_str();
+  add_cluster_options(*app, parsed->cluster);
   app->callback([parsed, run = std::move(run)] {
     *parsed->command = [parsed, run] { return run(*parsed); };
   });
