@@ -10,6 +10,7 @@
 #include "admin/growth_json.h"
 #include "admin/respond.h"
 #include "model/compression.h"
+#include "model/limits.h"
 #include "repair/reconciler.h"
 #include "telemetry/log.h"
 
@@ -80,6 +81,11 @@ Result<ClusterChange> cluster_change_of(const std::string& body) {
       PREDA_TRY(change.options.compression, compression_of(value));
     } else if (name == "sweep" && value.is_bool()) {
       change.options.is_sweep_off = !value.as_bool();
+    } else if (name == "inline_max_bytes") {
+      const auto bytes = value.try_to_number<std::uint32_t>();
+      if (bytes.has_error() || *bytes > kInlineMaxBytes)
+        return bad("\"inline_max_bytes\" is a number from 0 to " + std::to_string(kInlineMaxBytes));
+      change.options.inline_max_bytes = *bytes;
     } else if (name == "reconcile" && value.is_bool()) {
       change.wants_reconcile = value.as_bool();
     } else {
@@ -167,6 +173,7 @@ Task<void> OptionsApi::show_cluster(http::Exchange& exchange) {
   json::object body;
   body["compression"] = name_of(state->compression);
   body["sweep"] = !state->is_sweep_off;
+  body["inline_max_bytes"] = state->inline_max_bytes;
   body["write_epoch"] = state->write_epoch.value();
   body["commit_epochs"] = state->write_epochs;
   body["garbage_epochs"] = state->garbage_epochs;

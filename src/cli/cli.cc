@@ -238,6 +238,11 @@ void add_cluster(CLI::App& root, Parsed& parsed) {
   CLI::App* set = add_options_command(*cluster, parsed, "set", "Change it", cluster_options);
   set->add_option("--compression", parsed.options.compression, "Of buckets that do not say")
       ->check(CLI::IsMember({"none", "lz4", "snappy", "zstd"}));
+  set->add_option("--inline-max", parsed.options.inline_max_bytes,
+                  "Objects up to this many bytes go with the metadata, 0 to 65536; 0: none do. "
+                  "Those that are "
+                  "there stay, until `rs migrate`")
+      ->check(CLI::Range(0, 65536));
   set->add_option(
          "--sweep", parsed.options.sweep,
          "Whether shards that nothing names are deleted. It is to be off after metadata was "

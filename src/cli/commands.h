@@ -62,6 +62,7 @@ struct OptionsCommand {
   std::string compression;  // empty: as it is
   std::string rs;           // empty: as it is
   std::string sweep;        // "on", "off"; empty: as it is
+  std::optional<std::uint32_t> inline_max_bytes;
   std::string config_file;  // one of the two
   std::string directory;
   bool is_json = false;

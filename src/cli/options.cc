@@ -117,6 +117,7 @@ int cluster_options(const OptionsCommand& command) {
   json::object body;
   if (!command.compression.empty()) body["compression"] = command.compression;
   if (command.action == "reconcile") body["reconcile"] = true;
+  if (command.inline_max_bytes) body["inline_max_bytes"] = *command.inline_max_bytes;
   if (!command.sweep.empty()) body["sweep"] = command.sweep == "on";
   if (body.empty()) return fail(kExitUsage, "say what is to be set, such as --compression zstd");
   return ask(command, {"POST", "/v1/cluster", json::serialize(body)}, cluster_text);

@@ -69,6 +69,8 @@ struct RocksOptions {
   std::vector<std::string> families;  // the first is family 0
   bool use_wal = false;  // false: atomic flush over the families; true: an unsynced WAL
   std::size_t write_buffer_bytes = 16u << 20;
+  // Of this family large values lie in files of their own, which compaction does not copy.
+  std::optional<Family> large_values;
   std::size_t cache_bytes = 16u << 20;
 };
 // Makes the store when it is not there. Corruption is reported, never repaired here.

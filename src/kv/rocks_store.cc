@@ -11,6 +11,9 @@
 namespace predastore::kv {
 namespace {
 
+constexpr std::uint64_t kLargeValueBytes = 512;
+constexpr std::uint64_t kBlobFileBytes = 32u << 20;
+
 rocksdb::Slice slice_of(std::string_view text) { return {text.data(), text.size()}; }
 
 Error error_of(const rocksdb::Status& status, const std::string& what) {
@@ -144,6 +147,14 @@ Result<std::unique_ptr<KeyValueStore>> open_rocks(RocksOptions options) {
 
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const std::string& name : options.families) descriptors.emplace_back(name, family);
+  if (options.large_values) {
+    rocksdb::ColumnFamilyOptions& large = descriptors[*options.large_values].options;
+    large.enable_blob_files = true;
+    large.min_blob_size = kLargeValueBytes;
+    large.blob_file_size = kBlobFileBytes;
+    large.enable_blob_garbage_collection = true;
+    large.write_buffer_size = 2 * options.write_buffer_bytes;
+  }
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, family);
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* opened = nullptr;

@@ -14,6 +14,7 @@ struct Limits {
   std::uint64_t session_epochs = 120;  // a proposer silent for longer has lost its session
   std::uint64_t sessions_max = 4096;
   std::uint64_t part_size_min_bytes = 5u << 20;  // of every part but the last
+  std::uint32_t inline_max_bytes = 0;  // objects up to this size go with the metadata; 0: none
 };
 
 // What the first leader of an empty cluster makes of the configuration: ring epoch 1, with one slot

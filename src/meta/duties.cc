@@ -34,6 +34,7 @@ pb::Command initialise_command(const Bootstrap& bootstrap) {
   limits->set_session_epochs(bootstrap.limits.session_epochs);
   limits->set_sessions_max(bootstrap.limits.sessions_max);
   limits->set_part_size_min_bytes(bootstrap.limits.part_size_min_bytes);
+  limits->set_inline_max_bytes(bootstrap.limits.inline_max_bytes);
   return command;
 }
 

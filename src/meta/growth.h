@@ -21,6 +21,7 @@ struct MoveParts {
   struct Move {
     ObjectId from;
     ObjectId to;
+    std::uint32_t chunk_size_bytes = 0;  // of what was inline and is in chunks now
   };
   std::string bucket;
   std::string key;

@@ -74,6 +74,7 @@ Task<Result<void>> GrowthService::move_parts(MoveParts move, Instant deadline) {
     pb::PartMove* added = message->add_moves();
     added->set_from(text_of(part.from));
     added->set_to(text_of(part.to));
+    added->set_chunk_size_bytes(part.chunk_size_bytes);
   }
   for (const ChunkLayout& layout : move.layouts) *message->add_layouts() = to_message(layout);
   message->set_write_epoch(move.write_epoch.value());

@@ -6,9 +6,9 @@
 namespace predastore::meta {
 
 std::vector<std::string> family_names() {
-  std::vector<std::string> names = {"system",  "buckets", "objects",   "object_parts",
-                                    "uploads", "parts",   "completed", "layouts",
-                                    "repair",  "garbage", "sessions",  "topology"};
+  std::vector<std::string> names = {"system",   "buckets",   "objects", "object_parts", "uploads",
+                                    "parts",    "completed", "layouts", "repair",       "garbage",
+                                    "sessions", "topology",  "inline"};
   PREDA_ASSERT(names.size() == kFamilyCount);
   return names;
 }

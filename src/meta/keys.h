@@ -26,6 +26,7 @@ enum FamilyIndex : kv::Family {
   kGarbage,
   kSessions,
   kTopology,
+  kInline,
   kFamilyCount,
 };
 std::vector<std::string> family_names();

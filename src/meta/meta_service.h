@@ -29,6 +29,7 @@ struct PutObject {
   std::vector<ChunkLayout> layouts;  // every chunk of every part; generation 1
   WriteEpoch write_epoch;            // taken before the first shard was written
   Precondition precondition;
+  std::string inline_bytes;  // all of an object whose only part is inline; then no layouts
 };
 struct PutPart {
   std::string bucket;
@@ -138,6 +139,7 @@ struct ObjectAndLayouts {
   ObjectRecord record;
   std::vector<ChunkLayout> layouts;  // asked for: those of chunks overlapping the range; in order
   bool is_truncated = false;         // there were more than an answer holds: ask from there on
+  std::string inline_bytes;  // all of them, when the object is inline and any were asked for
 };
 
 // What a writer needs before it starts: fetched from the leader's state, cached for a moment by the
@@ -147,6 +149,9 @@ struct WriteContext {
   RingRecord ring;  // current epoch
   WriteEpoch write_epoch;
   Compression compression = Compression::none;  // the bucket's, or the cluster's
+  // Objects up to this size go with the metadata. 0: none, for the voters bear the loss of fewer
+  // nodes than the bucket's scheme.
+  std::uint32_t inline_max_bytes = 0;
 };
 
 // A chunk with missing or damaged roles, from the repair queue.
@@ -181,6 +186,7 @@ struct ClusterOptions {
   std::optional<Compression> compression;  // of buckets that do not say
   std::optional<bool> is_sweep_off;
   std::optional<bool> is_heal_paused;
+  std::optional<std::uint32_t> inline_max_bytes;  // at most kInlineMaxBytes; 0: none
 };
 
 // What many chunks are at one read point, and what the sweep goes by.
@@ -217,6 +223,7 @@ struct ClusterState {
   Compression compression = Compression::none;
   bool is_sweep_off = false;
   bool is_heal_paused = false;
+  std::uint32_t inline_max_bytes = 0;
 };
 
 // The metadata of the cluster. Every write returns after its command was committed by a majority

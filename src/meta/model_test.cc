@@ -84,7 +84,14 @@ class MetaModel : public MetaTest, public ::testing::WithParamInterface<int> {
     }
     Precondition precondition;
     precondition.if_none_match_any = below(4) == 0;
-    const auto stored = put(key, below(3) * 1500, precondition);
+    PutObject command = objects_.put("b", key, below(3) * 1500, context());
+    command.precondition = precondition;
+    if (command.record.size_bytes > 0 && below(3) == 0) {
+      command.record.parts.front().chunk_size_bytes = 0;
+      command.layouts.clear();
+      command.inline_bytes = std::string(command.record.size_bytes, 'x');
+    }
+    const auto stored = run(service().put_object(std::move(command), soon()));
     const bool is_refused = precondition.if_none_match_any && model_.contains(key);
     EXPECT_EQ(stored.has_value(), !is_refused);
     if (stored) model_[key] = stored->etag;
@@ -121,10 +128,12 @@ class MetaModel : public MetaTest, public ::testing::WithParamInterface<int> {
   // Every layout that is not garbage belongs to exactly one object, and the other way round.
   void check_ownership() {
     std::set<std::string> owned;
+    std::size_t inline_count = 0;
     for (const auto& [key, etag] : model_) {
       const auto found = get(key).value();
       EXPECT_EQ(found.record.etag, etag);
-      std::uint64_t size_bytes = 0;
+      std::uint64_t size_bytes = found.inline_bytes.size();
+      if (size_bytes > 0) ++inline_count;
       for (const ChunkLayout& layout : found.layouts) {
         size_bytes += layout.size_bytes;
         EXPECT_TRUE(owned.insert(chunk_key(layout.object_id, layout.chunk_index)).second);
@@ -136,6 +145,7 @@ class MetaModel : public MetaTest, public ::testing::WithParamInterface<int> {
     for (const ChunkLayout& layout : layouts)
       named.insert(chunk_key(layout.object_id, layout.chunk_index));
     EXPECT_EQ(named, owned);
+    EXPECT_EQ(meta_->stored_count(kInline), inline_count);
   }
 
   std::mt19937 random_{static_cast<unsigned>(GetParam())};

@@ -82,7 +82,17 @@ class Reader {
                                         ? default_compression(system)
                                         : found.compression;
     context->set_compression(static_cast<std::uint32_t>(compression));
+    context->set_inline_max_bytes(inline_max_bytes(state_, system, found.rs));
     return answer;
+  }
+
+  // False when they are not there.
+  bool add_inline(const ObjectPart& part, const pb::GetObject& query, pb::ObjectAnswer& answer) {
+    if (query.first_byte() > query.last_byte()) return true;
+    auto bytes = state_.find_inline(part.object_id);
+    if (!bytes || bytes->size() != part.size_bytes) return false;
+    answer.set_inline_bytes(*std::move(bytes));
+    return true;
   }
 
   Answer object(const pb::GetObject& query) {
@@ -93,7 +103,10 @@ class Reader {
     *answer.mutable_object()->mutable_object() = to_message(*record);
     std::uint64_t begin = 0;  // of the part within the object
     for (const ObjectPart& part : record->parts) {
-      if (!add_layouts(part, begin, query, *answer.mutable_object())) {
+      const bool is_whole = part.is_inline()
+                                ? add_inline(part, query, *answer.mutable_object())
+                                : add_layouts(part, begin, query, *answer.mutable_object());
+      if (!is_whole) {
         // Replaced and its garbage collected while we read, or there is something wrong with it.
         if (state_.find_object(found.incarnation, query.key()) == record)
           state_.view().fail(make_error(ErrorCode::Corruption, "a chunk has no layout"));
@@ -279,6 +292,7 @@ class Reader {
     out->set_compression(static_cast<std::uint32_t>(default_compression(system)));
     out->set_is_sweep_off(system.is_sweep_off());
     out->set_is_heal_paused(system.is_heal_paused());
+    out->set_inline_max_bytes(static_cast<std::uint32_t>(system.limits().inline_max_bytes()));
     return answer;
   }
   Answer ring(const pb::GetRing& query) {

@@ -105,6 +105,7 @@ class Service final : public ReplicatedMetaService {
     for (const ChunkLayout& layout : put.layouts) *message->add_layouts() = to_message(layout);
     message->set_write_epoch(put.write_epoch.value());
     *message->mutable_precondition() = to_message(put.precondition);
+    message->set_inline_bytes(std::move(put.inline_bytes));
     auto answer = co_await proposer_.propose(std::move(command), deadline);
     if (!answer) co_return forget_context(put.bucket, std::move(answer).error());
     co_return from_message(answer->object());
@@ -118,11 +119,12 @@ class Service final : public ReplicatedMetaService {
     get->set_key(key);
     get->set_first_byte(first_byte);
     get->set_last_byte(last_byte);
-    PREDA_CO_TRY(const pb::QueryAnswer answer, co_await queries_.query(std::move(query), deadline));
+    PREDA_CO_TRY(pb::QueryAnswer answer, co_await queries_.query(std::move(query), deadline));
     ObjectAndLayouts found;
     PREDA_CO_TRY(found.record, from_message(answer.object().object()));
     PREDA_CO_TRY(found.layouts, records_of(answer.object().layouts()));
     found.is_truncated = answer.object().is_truncated();
+    found.inline_bytes = std::move(*answer.mutable_object()->mutable_inline_bytes());
     co_return found;
   }
   Task<Result<void>> delete_objects(std::string bucket, std::vector<std::string> keys,
@@ -416,6 +418,7 @@ Task<Result<WriteContext>> Service::write_context(std::string bucket, Instant de
   PREDA_CO_TRY(fresh.context.ring, from_message(answer.write_context().ring()));
   fresh.context.write_epoch = WriteEpoch{answer.write_context().write_epoch()};
   PREDA_CO_TRY(fresh.context.compression, compression_from(answer.write_context().compression()));
+  fresh.context.inline_max_bytes = answer.write_context().inline_max_bytes();
   fresh.expires = begin + options_.write_context_cache;
   if (contexts_.size() >= kContextsMax) contexts_.clear();
   contexts_.insert_or_assign(bucket, fresh);

@@ -27,6 +27,8 @@ pb::Command set_cluster_options_command(const ClusterOptions& options) {
   message->set_is_sweep_off(options.is_sweep_off.value_or(false));
   message->set_has_heal(options.is_heal_paused.has_value());
   message->set_is_heal_paused(options.is_heal_paused.value_or(false));
+  message->set_has_inline(options.inline_max_bytes.has_value());
+  message->set_inline_max_bytes(options.inline_max_bytes.value_or(0));
   return command;
 }
 
@@ -109,6 +111,7 @@ Result<void> read_options(const pb::ClusterStateAnswer& answer, ClusterState& st
   PREDA_TRY(state.compression, compression_from(answer.compression()));
   state.is_sweep_off = answer.is_sweep_off();
   state.is_heal_paused = answer.is_heal_paused();
+  state.inline_max_bytes = answer.inline_max_bytes();
   return {};
 }
 

@@ -13,6 +13,14 @@ Compression default_compression(const pb::System& system) {
 
 // Layouts of released ids count as well: their shards are the garbage queue's until it has done
 // with them.
+std::uint32_t inline_max_bytes(State& state, const pb::System& system, RsConfig rs) {
+  const std::vector<NodeRecord> nodes = state.nodes();
+  const auto voters = std::ranges::count_if(
+      nodes, [](const NodeRecord& node) { return node.is_voter && !node.is_departed; });
+  if (voters == 0 || (voters - 1) / 2 < rs.parity_shards) return 0;
+  return static_cast<std::uint32_t>(system.limits().inline_max_bytes());
+}
+
 Result<pb::QueryAnswer> layouts_of(State& state, const pb::LayoutsOf& query) {
   if (query.chunk_keys_size() > static_cast<int>(kLayoutsOfMax))
     return make_error(ErrorCode::InvalidArgument, "more chunks than one query may name");

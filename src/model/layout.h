@@ -65,9 +65,11 @@ struct ObjectPart {
   ObjectId object_id;
   PartNumber part_number;  // 0 for a plain object
   std::uint64_t size_bytes = 0;
-  std::uint32_t chunk_size_bytes = 0;
-  std::string etag_md5;  // 16 raw bytes
+  std::uint32_t chunk_size_bytes = 0;  // 0 of what is not empty: no chunks, the bytes lie inline
+  std::string etag_md5;                // 16 raw bytes
   ObjectChecksum checksum;
+  // The bytes are with the metadata, under the ObjectID, and not in chunks.
+  bool is_inline() const { return chunk_size_bytes == 0 && size_bytes > 0; }
   friend bool operator==(const ObjectPart&, const ObjectPart&) = default;
 };
 

@@ -17,6 +17,9 @@ inline constexpr std::size_t kFetchBodyMaxBytes = 1024 * 1024;    // one fetch a
 inline constexpr std::uint64_t kObjectSizeMaxBytes = 5ULL << 40;  // 5 TiB, as AWS
 inline constexpr std::uint64_t kPutSizeMaxBytes = 5ULL << 30;     // 5 GiB in one PUT or part
 inline constexpr std::size_t kKeyMaxBytes = 1024;
+// Objects that lie with the metadata: what may be set at most, and what a new cluster begins with.
+inline constexpr std::size_t kInlineMaxBytes = 64 * 1024;
+inline constexpr std::uint32_t kInlineDefaultBytes = 8 * 1024;
 
 static_assert(kSegmentSizeBytes % kBlockSizeBytes == 0 && kChunkSizeBytes % kSegmentSizeBytes == 0);
 

@@ -208,6 +208,7 @@ Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state_in(std::string
   kv::RocksOptions options;
   options.path = std::move(directory);
   options.families = meta::family_names();
+  options.large_values = meta::kInline;
   const auto work = [this, &options] { return options_.open_kv(options); };
   co_return co_await run_blocking(env_.blocking, work);
 }

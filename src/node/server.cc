@@ -93,6 +93,7 @@ class Process {
     options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
     options.limits.write_epochs = config_.repair.commit_epochs;
     options.limits.garbage_epochs = config_.repair.garbage_epochs;
+    options.limits.inline_max_bytes = kInlineDefaultBytes;
     options.care.sweep.interval = std::chrono::seconds{config_.repair.sweep_seconds};
     options.care.reconcile.interval = std::chrono::seconds{config_.repair.reconcile_seconds};
     PREDA_CO_TRY(options.root_key, root_key_of(config_));

@@ -67,6 +67,7 @@ Task<Result<ObjectRecord>> ChunkedObjectStore::put(PutRequest request) {
   command.record.checksum = uploaded.part.checksum;
   command.record.parts.push_back(std::move(uploaded.part));
   command.layouts = std::move(uploaded.layouts);
+  command.inline_bytes = std::string{uploaded.inline_bytes.text()};
   command.write_epoch = write_epoch;
   command.precondition = std::move(request.precondition);
   co_return co_await meta_.put_object(std::move(command), meta_deadline());
@@ -105,7 +106,7 @@ Task<Result<std::unique_ptr<ObjectReader>>> ChunkedObjectStore::get(std::string 
 
 Task<Result<ObjectRecord>> ChunkedObjectStore::head(std::string bucket, std::string key) {
   PREDA_CO_TRY(meta::ObjectAndLayouts found,
-               co_await meta_.get_object(std::move(bucket), std::move(key), 0, 0, meta_deadline()));
+               co_await meta_.get_object(std::move(bucket), std::move(key), 1, 0, meta_deadline()));
   co_return std::move(found.record);
 }
 

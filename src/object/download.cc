@@ -14,7 +14,8 @@ ChunkedObjectReader::ChunkedObjectReader(ChunkedObjectStore& store, std::string 
     : store_(store),
       bucket_(std::move(bucket)),
       key_(std::move(key)),
-      record_(std::move(found.record)) {
+      record_(std::move(found.record)),
+      inline_bytes_(Buffer::take(std::move(found.inline_bytes))) {
   std::uint64_t begin = 0;
   for (const ObjectPart& part : record_.parts) {
     part_begins_.push_back(begin);
@@ -109,8 +110,25 @@ Task<Result<ChunkLayout>> ChunkedObjectReader::fresh_layout_of(Piece piece, Chun
 Task<Result<void>> ChunkedObjectReader::send(ByteRange range, BodySink& sink) {
   if (range.first > range.last || range.last >= record_.size_bytes)
     co_return make_error(ErrorCode::InvalidArgument, "bytes outside of an object");
+  if (record_.parts.front().is_inline()) co_return co_await send_inline(range, sink);
   Download download{store_, *this, range, sink};
   co_return co_await download.run();
+}
+
+// They came with the record. They are held against the object's checksum, whatever range of them
+// is asked for.
+Task<Result<void>> ChunkedObjectReader::send_inline(ByteRange range, BodySink& sink) {
+  if (inline_bytes_.size() != record_.size_bytes)
+    co_return make_error(ErrorCode::Corruption, "the inline bytes are not those of the object");
+  if (ObjectVerifier::is_of_use(record_.checksum)) {
+    ObjectVerifier verifier{record_.checksum};
+    if (verifier.needs_bytes())
+      verifier.add_bytes(inline_bytes_);
+    else
+      verifier.add_chunk(digest::crc64nvme(inline_bytes_, 0), inline_bytes_.size());
+    PREDA_CO_CHECK(verifier.finish());
+  }
+  co_return co_await sink.write(inline_bytes_.slice(range.first, range.last - range.first + 1));
 }
 
 // ---- Download

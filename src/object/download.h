@@ -43,6 +43,7 @@ class ChunkedObjectReader final : public ObjectReader {
   Key key_of(const Piece& piece) const;
   Result<ChunkLayout> checked(const Piece& piece, ChunkLayout layout) const;
   void keep(std::vector<ChunkLayout> layouts);
+  Task<Result<void>> send_inline(ByteRange range, BodySink& sink);
   std::uint64_t page_end(const Piece& piece) const;
 
   ChunkedObjectStore& store_;
@@ -51,6 +52,7 @@ class ChunkedObjectReader final : public ObjectReader {
   ObjectRecord record_;
   std::vector<std::uint64_t> part_begins_;  // in the object
   std::map<Key, ChunkLayout> layouts_;      // of one page or two
+  Buffer inline_bytes_;                     // all of an inline object
 };
 
 // One send(): pieces are fetched side by side within the budgets and written in order. The next one

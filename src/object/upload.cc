@@ -106,6 +106,8 @@ Task<Result<Upload::Stripe>> Upload::read_stripe() {
 
 Task<Result<void>> Upload::write_stripe(Stripe stripe) {
   const std::size_t size = stripe.bytes.size();
+  if (!inline_bytes_.empty())
+    co_return make_error(ErrorCode::InvalidArgument, "the body is longer than was announced");
   if (size_bytes_ + size > kPutSizeMaxBytes)
     co_return make_error(ErrorCode::InvalidArgument, "more than one upload may bring");
   const auto announced = body_.size_bytes();
@@ -113,6 +115,11 @@ Task<Result<void>> Upload::write_stripe(Stripe stripe) {
                         (is_at_end_ || (announced && *announced == size));
   if (is_small) {
     hash_->add_inline(stripe.bytes);
+    if (goes_inline(size)) {
+      size_bytes_ = size;
+      inline_bytes_ = std::move(stripe.bytes);
+      co_return Result<void>{};
+    }
   } else {
     co_await hash_->add(stripe.bytes, stripe.hold);
   }
@@ -126,6 +133,12 @@ Task<Result<void>> Upload::write_stripe(Stripe stripe) {
   PREDA_CO_CHECK(co_await writer_->write(std::move(stripe.bytes), std::move(stripe.hold)));
   if (!is_full) co_return Result<void>{};
   co_return co_await end_chunk();
+}
+
+// A small object goes into the command that makes it visible: no shards, and one sync instead of
+// two. Parts of uploads do not: they are mostly large, and Complete must move no data.
+bool Upload::goes_inline(std::size_t size) const {
+  return part_number_ == PartNumber{0} && size <= context_.inline_max_bytes;
 }
 
 Result<void> Upload::begin_chunk() {
@@ -177,7 +190,9 @@ Task<Result<Uploaded>> Upload::finish() {
   uploaded.part.object_id = object_id_;
   uploaded.part.part_number = part_number_;
   uploaded.part.size_bytes = size_bytes_;
-  uploaded.part.chunk_size_bytes = static_cast<std::uint32_t>(store_.options_.chunk_size_bytes);
+  if (inline_bytes_.empty())
+    uploaded.part.chunk_size_bytes = static_cast<std::uint32_t>(store_.options_.chunk_size_bytes);
+  uploaded.inline_bytes = inline_bytes_;
   uploaded.part.etag_md5 = co_await hash_->finish();
   PREDA_CO_TRY(uploaded.part.checksum, checksum(uploaded.layouts));
   co_return uploaded;
@@ -185,7 +200,7 @@ Task<Result<Uploaded>> Upload::finish() {
 
 // The client's own checksum, which the body verified, or CRC64NVME, which the chunks have anyway.
 Result<ObjectChecksum> Upload::checksum(const std::vector<ChunkLayout>& layouts) const {
-  std::uint64_t crc = 0;
+  std::uint64_t crc = digest::crc64nvme(inline_bytes_, 0);
   for (const ChunkLayout& layout : layouts)
     crc = digest::crc64nvme_combine(crc, layout.crc64nvme, layout.size_bytes);
   Encoder value;

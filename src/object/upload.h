@@ -13,6 +13,7 @@ namespace predastore::object {
 struct Uploaded {
   ObjectPart part;
   std::vector<ChunkLayout> layouts;
+  Buffer inline_bytes;  // of a small object, which has no layouts
 };
 
 // One body on its way into chunks: stripes are filled, given to the hash and to the current chunk,
@@ -44,6 +45,7 @@ class Upload {
   Result<void> begin_chunk();
   Task<Result<void>> end_chunk();
   Task<Result<Uploaded>> finish();
+  bool goes_inline(std::size_t size) const;
   Result<ObjectChecksum> checksum(const std::vector<ChunkLayout>& layouts) const;
   static Task<void> finish_chunk(std::unique_ptr<chunk::ChunkWriter> writer,
                                  std::shared_ptr<Finishing> finishing, std::size_t number);
@@ -59,6 +61,7 @@ class Upload {
   std::shared_ptr<HashLane> hash_;
   std::shared_ptr<Finishing> finishing_;
   std::unique_ptr<chunk::ChunkWriter> writer_;
+  Buffer inline_bytes_;
   std::uint64_t in_chunk_bytes_ = 0;
   std::uint64_t size_bytes_ = 0;
   bool is_at_end_ = false;

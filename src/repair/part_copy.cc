@@ -19,17 +19,40 @@ Task<Result<std::vector<ChunkLayout>>> PartCopy::run(ObjectPart part,
   co_return copied;
 }
 
-Task<Result<ChunkLayout>> PartCopy::copy_chunk(ChunkLayout from) {
+Task<Result<std::vector<ChunkLayout>>> PartCopy::run_inline(ObjectPart part, Buffer bytes) {
+  std::vector<Buffer> pieces{bytes};
+  co_await hash(std::move(pieces));
+  if (part.etag_md5.size() == 16 && md5_.finish() != part.etag_md5)
+    co_return make_error(ErrorCode::Corruption, "the bytes of a part have another MD5");
+  const std::uint64_t size = bytes.size();
+  PREDA_CO_TRY(const std::unique_ptr<chunk::ChunkWriter> writer,
+               begin(ChunkIndex{static_cast<std::uint32_t>(part.part_number.value()) << 16}));
+  const auto written = co_await put(std::move(bytes), size, *writer);
+  if (!written) {
+    writer->abandon();
+    co_return written.error();
+  }
+  PREDA_CO_CHECK(co_await control_.step(size));
+  PREDA_CO_TRY(ChunkLayout copy, co_await writer->finish());
+  std::vector<ChunkLayout> copied{std::move(copy)};
+  co_return copied;
+}
+
+Result<std::unique_ptr<chunk::ChunkWriter>> PartCopy::begin(ChunkIndex chunk_index) {
   chunk::ChunkTarget wanted;
   wanted.object_id = target_.object_id;
-  wanted.chunk_index = from.chunk_index;
+  wanted.chunk_index = chunk_index;
   wanted.rs = target_.context.bucket.rs;
   wanted.write_epoch = target_.context.write_epoch;
   wanted.incarnation = target_.context.bucket.incarnation;
   wanted.compression = target_.context.compression;
-  PREDA_CO_TRY(
-      wanted, chunks_.placed(std::move(wanted), target_.context.ring, target_.bucket, target_.key));
-  PREDA_CO_TRY(const std::unique_ptr<chunk::ChunkWriter> writer, chunks_.create(std::move(wanted)));
+  PREDA_TRY(wanted,
+            chunks_.placed(std::move(wanted), target_.context.ring, target_.bucket, target_.key));
+  return chunks_.create(std::move(wanted));
+}
+
+Task<Result<ChunkLayout>> PartCopy::copy_chunk(ChunkLayout from) {
+  PREDA_CO_TRY(const std::unique_ptr<chunk::ChunkWriter> writer, begin(from.chunk_index));
   const auto read = co_await copy_bytes(from, *writer);
   if (!read) {
     writer->abandon();

@@ -40,9 +40,12 @@ class PartCopy {
 
   // The layouts of the copy. Corruption: the bytes are not what the checksums say.
   Task<Result<std::vector<ChunkLayout>>> run(ObjectPart part, std::vector<ChunkLayout> layouts);
+  // The same of a part that is inline: its bytes into one chunk.
+  Task<Result<std::vector<ChunkLayout>>> run_inline(ObjectPart part, Buffer bytes);
 
  private:
   Task<Result<ChunkLayout>> copy_chunk(ChunkLayout from);
+  Result<std::unique_ptr<chunk::ChunkWriter>> begin(ChunkIndex chunk_index);
   Task<Result<void>> copy_bytes(const ChunkLayout& from, chunk::ChunkWriter& writer);
   Task<Result<void>> put(Buffer bytes, std::uint64_t left, chunk::ChunkWriter& writer);
   Task<void> hash(std::vector<Buffer> pieces);

@@ -190,6 +190,11 @@ Task<Result<std::uint64_t>> RsMigration::move_parts_of_object(JobControl* contro
   std::uint64_t begin = 0;
   std::size_t next_layout = 0;
   for (const ObjectPart& part : found.record.parts) {
+    if (part.is_inline()) {
+      Buffer bytes = Buffer::take(std::move(found.inline_bytes));
+      PREDA_CO_CHECK(co_await move_inline(&owner, part, std::move(bytes)));
+      break;  // an inline object has one part
+    }
     const std::size_t count = chunk_count(part);
     // An object of very many chunks: the rest of the layouts comes in further pages.
     if (next_layout + count > found.layouts.size()) {
@@ -213,16 +218,42 @@ Task<Result<std::uint64_t>> RsMigration::move_parts_of_object(JobControl* contro
 Task<Result<void>> RsMigration::move_part(Owner* owner, ObjectPart part,
                                           std::vector<ChunkLayout> layouts) {
   if (!is_other_scheme(layouts, owner->context.bucket.rs)) co_return Result<void>{};
-  PartTarget target;
-  target.bucket = owner->command.bucket;
-  target.key = owner->command.key;
-  target.context = owner->context;
-  target.object_id = new_object_id(env_.random, target.bucket, target.key);
-  const meta::MoveParts::Move move{part.object_id, target.object_id};
+  PartTarget target = new_target(*owner);
+  const meta::MoveParts::Move move{part.object_id, target.object_id, 0};
   const std::uint64_t size_bytes = part.size_bytes;
   PartCopy copy{env_, options_.copy, chunks_, *owner->control, std::move(target)};
   PREDA_CO_TRY(std::vector<ChunkLayout> copied,
                co_await copy.run(std::move(part), std::move(layouts)));
+  co_return co_await moved(owner, move, size_bytes, std::move(copied));
+}
+
+// What lies with the metadata and no longer may (the scheme bears the loss of more nodes than the
+// voters do, or it was switched off) goes into chunks. What may stays where it is.
+Task<Result<void>> RsMigration::move_inline(Owner* owner, ObjectPart part, Buffer bytes) {
+  if (part.size_bytes <= owner->context.inline_max_bytes) co_return Result<void>{};
+  if (bytes.size() != part.size_bytes)
+    co_return make_error(ErrorCode::Conflict, "the object has changed");
+  PartTarget target = new_target(*owner);
+  const meta::MoveParts::Move move{part.object_id, target.object_id,
+                                   static_cast<std::uint32_t>(kChunkSizeBytes)};
+  const std::uint64_t size_bytes = part.size_bytes;
+  PartCopy copy{env_, options_.copy, chunks_, *owner->control, std::move(target)};
+  PREDA_CO_TRY(std::vector<ChunkLayout> copied,
+               co_await copy.run_inline(std::move(part), std::move(bytes)));
+  co_return co_await moved(owner, move, size_bytes, std::move(copied));
+}
+
+PartTarget RsMigration::new_target(const Owner& owner) {
+  PartTarget target;
+  target.bucket = owner.command.bucket;
+  target.key = owner.command.key;
+  target.context = owner.context;
+  target.object_id = new_object_id(env_.random, target.bucket, target.key);
+  return target;
+}
+
+Task<Result<void>> RsMigration::moved(Owner* owner, meta::MoveParts::Move move,
+                                      std::uint64_t size_bytes, std::vector<ChunkLayout> copied) {
   owner->command.moves.push_back(move);
   owner->command.layouts.insert(owner->command.layouts.end(), copied.begin(), copied.end());
   owner->bytes += size_bytes;

@@ -67,6 +67,10 @@ class RsMigration {
                                                    std::string key);
   Task<Result<std::uint64_t>> move_parts_of_upload(JobControl* control, meta::UploadRecord upload);
   Task<Result<void>> move_part(Owner* owner, ObjectPart part, std::vector<ChunkLayout> layouts);
+  Task<Result<void>> move_inline(Owner* owner, ObjectPart part, Buffer bytes);
+  PartTarget new_target(const Owner& owner);
+  Task<Result<void>> moved(Owner* owner, meta::MoveParts::Move move, std::uint64_t size_bytes,
+                           std::vector<ChunkLayout> copied);
   Task<Result<void>> commit(Owner* owner);
   void note(JobControl* control, Pass* pass, const std::string& name,
             const Result<std::uint64_t>& moved);

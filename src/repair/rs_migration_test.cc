@@ -193,6 +193,40 @@ TEST_F(RsMigrationTest, objects_change_their_scheme_and_nothing_else) {
   expect_scheme("plain", {2, 1});
 }
 
+TEST_F(RsMigrationTest, what_may_not_lie_with_the_metadata_any_more_goes_into_chunks) {
+  meta::ClusterOptions options;
+  options.inline_max_bytes = 4096;
+  ASSERT_TRUE(run(meta().set_cluster_options(options, soon())));
+  const std::string bytes = bytes_of(3000, 7);
+  const auto context = run(meta().write_context("b", soon())).value();
+  meta::PutObject command;
+  command.bucket = "b";
+  command.key = "small";
+  command.record.etag = "etag of small";
+  command.record.incarnation = context.bucket.incarnation;
+  command.record.size_bytes = bytes.size();
+  ObjectPart part = put_part(context, "small", 0, bytes, &command.layouts);
+  part.chunk_size_bytes = 0;
+  command.record.parts.push_back(part);
+  command.layouts.clear();
+  command.inline_bytes = bytes;
+  command.write_epoch = context.write_epoch;
+  const ObjectRecord before = run(meta().put_object(command, soon())).value();
+  set_scheme({3, 2});  // six voters bear the loss of two nodes
+  ASSERT_TRUE(migrate());
+  EXPECT_EQ(find("small").record, before);
+  set_scheme({3, 3});
+  ASSERT_TRUE(migrate());
+  EXPECT_EQ(progress_.items_done, 1U);
+  EXPECT_EQ(find("small").inline_bytes, "");
+  expect_bytes("small", bytes);
+  expect_scheme("small", {3, 3});
+  ObjectRecord after = find("small").record;
+  EXPECT_EQ(after.parts.front().chunk_size_bytes, kChunkSizeBytes);
+  after.parts = before.parts;
+  EXPECT_EQ(after, before);
+}
+
 TEST_F(RsMigrationTest, damaged_bytes_are_never_written_anew) {
   const ObjectRecord good = put("good", {500'000}, 1);
   ObjectRecord bad = put("bad", {500'000}, 2);

@@ -159,17 +159,17 @@ class DriveCheck {
   }
 
   Task<Result<void>> check_index() {
-    auto opened = options_.open_index({.path = options_.directory + "/kv",
-                                       .families = {"shards", "state", "dead", "replay"},
-                                       .use_wal = true});
+    kv::RocksOptions index_options;
+    index_options.path = options_.directory + "/kv";
+    index_options.families = {"shards", "state", "dead", "replay"};
+    index_options.use_wal = true;
+    auto opened = options_.open_index(index_options);
     if (!opened && opened.error().code != ErrorCode::Corruption) co_return opened.error();
     if (!opened) {
       report_.problems.push_back("kv: " + opened.error().detail);
       if (!options_.repair_index) co_return Result<void>{};
       PREDA_CO_CHECK(co_await env_.files.remove_tree(options_.directory + "/kv"));
-      opened = options_.open_index({.path = options_.directory + "/kv",
-                                    .families = {"shards", "state", "dead", "replay"},
-                                    .use_wal = true});
+      opened = options_.open_index(index_options);
       if (!opened) co_return opened.error();
     }
     kv::KeyValueStore& index = **opened;

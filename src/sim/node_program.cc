@@ -21,6 +21,8 @@ Tunables Tunables::draw(SimRandom& random) {
   if (random.below(3) == 0) tunables.limits.write_epochs = random.between(4, 12);
   if (random.below(3) == 0) tunables.limits.session_epochs = random.between(3, 12);
   tunables.drive_count = static_cast<std::uint32_t>(random.between(1, 2));
+  if (random.below(2) == 0)
+    tunables.limits.inline_max_bytes = static_cast<std::uint32_t>(random.between(1, 32 * 1024));
   return tunables;
 }
 

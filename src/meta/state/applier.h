@@ -52,6 +52,7 @@ class Applier {
   Refusable delete_objects(const pb::DeleteObjects& command);
   Refusable set_tagging(const pb::SetTagging& command);
   Refusable rename_object(const pb::RenameObject& command);
+  Result<void> check_inline(const ObjectRecord& record, const std::string& bytes);
   // Replaces what the key names (checked by the precondition), releasing its ids to garbage.
   Refusable store_object(const std::string& key, ObjectRecord record,
                          const Precondition& precondition);

@@ -116,18 +116,22 @@ void Applier::add_garbage(pb::GarbageEntry entry) {
   state_.view().put(kGarbage, keys::garbage(id), encode_record(std::move(entry)));
 }
 
-// Nothing names these ids any more. One entry for all of them, whatever the number of chunks.
+// Nothing names these ids any more. One entry for all of them, whatever the number of chunks. Who
+// reads inline bytes has them from the read that found the record, so nobody needs them any longer.
 void Applier::release(const std::vector<ObjectPart>& parts) {
-  if (parts.empty()) return;
   pb::GarbageEntry entry;
   entry.set_since(system_.write_epoch());
   for (const ObjectPart& part : parts) {
+    if (part.is_inline()) {
+      state_.erase_inline(part.object_id);
+      continue;
+    }
     entry.add_object_ids(text_of(part.object_id));
     state_.view().put(kGarbage, keys::released(part.object_id), {});
     for (const std::string& key : state_.chunk_keys(kRepair, part.object_id, kChunksPerPartMax))
       erase_repair(key);
   }
-  add_garbage(std::move(entry));
+  if (entry.object_ids_size() > 0) add_garbage(std::move(entry));
 }
 
 Applier::Refusable Applier::report_damage(const pb::ReportDamage& command) {

@@ -122,6 +122,7 @@ Applier::Refusable Applier::move_parts(const pb::MoveParts& command) {
     if (found == by_id.end()) return make_error(ErrorCode::Conflict, "the object has changed");
     before.push_back(*found->second);
     PREDA_TRY(found->second->object_id, object_id_from(move.to()));
+    if (found->second->is_inline()) found->second->chunk_size_bytes = move.chunk_size_bytes();
     after.push_back(*found->second);
     changed.insert(found->second);
     by_id.erase(found);

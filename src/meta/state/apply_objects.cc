@@ -2,6 +2,7 @@
 
 #include "digest/hash.h"
 #include "meta/state/applier.h"
+#include "model/limits.h"
 
 namespace predastore::meta {
 namespace {
@@ -68,12 +69,34 @@ Applier::Refusable Applier::put_object(const pb::PutObject& command) {
   for (const ObjectPart& part : record.parts) size_bytes += part.size_bytes;
   if (size_bytes != record.size_bytes)
     return make_error(ErrorCode::InvalidArgument, "the parts do not add up to the object");
+  const bool is_inline = record.parts.size() == 1 && record.parts.front().is_inline();
+  if (is_inline || !command.inline_bytes().empty()) {
+    PREDA_CHECK(check_inline(record, command.inline_bytes()));
+    if (command.layouts_size() > 0)
+      return make_error(ErrorCode::InvalidArgument, "layouts of no part");
+    const ObjectId object_id = record.parts.front().object_id;
+    PREDA_TRY(pb::Answer answer,
+              store_object(command.key(), std::move(record), from_message(command.precondition())));
+    state_.put_inline(object_id, command.inline_bytes());
+    return answer;
+  }
   PREDA_TRY(const auto layouts,
             new_layouts(record.parts, command.layouts(), command.write_epoch()));
   PREDA_TRY(pb::Answer answer,
             store_object(command.key(), std::move(record), from_message(command.precondition())));
   put_new_layouts(layouts);
   return answer;
+}
+
+// Whether the bytes may lie inline was decided by the writer, at the limit it was told; here is
+// only what can never be.
+Result<void> Applier::check_inline(const ObjectRecord& record, const std::string& bytes) {
+  if (record.parts.size() != 1 || !record.parts.front().is_inline() ||
+      bytes.size() != record.size_bytes || bytes.size() > kInlineMaxBytes)
+    return make_error(ErrorCode::InvalidArgument, "the inline bytes are not those of the object");
+  if (state_.find_inline(record.parts.front().object_id))
+    return make_error(ErrorCode::InvalidArgument, "an ObjectID that was used before");
+  return {};
 }
 
 Applier::Refusable Applier::store_object(const std::string& key, ObjectRecord record,

@@ -39,6 +39,11 @@ Applier::Refusable Applier::set_cluster_options(const pb::SetClusterOptions& com
   }
   if (command.has_sweep()) system_.set_is_sweep_off(command.is_sweep_off());
   if (command.has_heal()) system_.set_is_heal_paused(command.is_heal_paused());
+  if (command.has_inline()) {
+    if (command.inline_max_bytes() > kInlineMaxBytes)
+      return make_error(ErrorCode::InvalidArgument, "more than may lie with the metadata");
+    system_.mutable_limits()->set_inline_max_bytes(command.inline_max_bytes());
+  }
   return pb::Answer{};
 }
 

@@ -13,6 +13,8 @@ constexpr std::size_t kAbortedPerTick = 4096;  // uploads and their parts
 Result<void> check_limits(const pb::Limits& limits) {
   if (limits.write_epochs() == 0 || limits.session_epochs() == 0 || limits.sessions_max() == 0)
     return make_error(ErrorCode::InvalidArgument, "a limit is zero");
+  if (limits.inline_max_bytes() > kInlineMaxBytes)
+    return make_error(ErrorCode::InvalidArgument, "more than may lie with the metadata");
   return {};
 }
 

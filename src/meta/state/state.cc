@@ -81,6 +81,16 @@ void State::erase_object(const std::string& key, const ObjectRecord& record) {
   view_.erase(kObjects, encoded);
 }
 
+std::optional<std::string> State::find_inline(const ObjectId& object_id) {
+  return view_.get(kInline, as_text(object_id.span()));
+}
+void State::put_inline(const ObjectId& object_id, std::string bytes) {
+  view_.put(kInline, std::string{as_text(object_id.span())}, std::move(bytes));
+}
+void State::erase_inline(const ObjectId& object_id) {
+  view_.erase(kInline, std::string{as_text(object_id.span())});
+}
+
 std::optional<UploadRecord> State::find_upload(Incarnation incarnation, const std::string& key,
                                                const std::string& upload_id) {
   const auto message =

@@ -36,6 +36,10 @@ class State {
   void put_object(const std::string& key, const ObjectRecord& record);
   void erase_object(const std::string& key, const ObjectRecord& record);
 
+  std::optional<std::string> find_inline(const ObjectId& object_id);
+  void put_inline(const ObjectId& object_id, std::string bytes);
+  void erase_inline(const ObjectId& object_id);
+
   std::optional<UploadRecord> find_upload(Incarnation incarnation, const std::string& key,
                                           const std::string& upload_id);
   std::optional<UploadRecord> first_upload(Incarnation incarnation);

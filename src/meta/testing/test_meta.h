@@ -72,6 +72,14 @@ class TestMeta {
   StateMachine& state() { return *state_; }
   ImmediateReplica& replica() { return *replica_; }
   std::shared_ptr<kv::MemoryDisk> disk() { return disk_; }
+  // Records in a family.
+  std::size_t stored_count(kv::Family family) {
+    const auto store = kv::open_memory(disk_);
+    const auto records = store->iterate(family);
+    std::size_t count = 0;
+    for (records->seek({}); records->valid(); records->next()) ++count;
+    return count;
+  }
 
  private:
   Environment env_;

@@ -27,14 +27,19 @@ class FakeMeta final : public meta::MetaService {
   std::size_t get_object_count = 0;
   std::size_t layouts_given_max = 0;  // by one get_object
 
+  std::uint32_t inline_max_bytes = 0;
+
   std::map<std::string, ObjectRecord> objects;
-  std::map<std::string, ChunkLayout> layouts;  // by chunk_key
+  std::map<std::string, std::string> inline_bytes;  // by key
+  std::map<std::string, ChunkLayout> layouts;       // by chunk_key
 
   void set_rs(RsConfig rs) { bucket_.rs = rs; }
 
   Task<Result<meta::WriteContext>> write_context(std::string bucket, Instant) override {
     if (bucket != bucket_.name) co_return make_error(ErrorCode::NotFound, "bucket");
-    co_return meta::WriteContext{bucket_, ring_, WriteEpoch{3}};
+    meta::WriteContext context{bucket_, ring_, WriteEpoch{3}};
+    context.inline_max_bytes = inline_max_bytes;
+    co_return context;
   }
   Task<Result<ObjectRecord>> put_object(meta::PutObject command, Instant) override {
     if (refuses) co_return *std::exchange(refuses, std::nullopt);
@@ -43,6 +48,7 @@ class FakeMeta final : public meta::MetaService {
     command.record.last_modified_ms = ++time_;
     for (ChunkLayout& layout : command.layouts) keep(std::move(layout));
     objects[command.key] = command.record;
+    inline_bytes[command.key] = command.inline_bytes;
     if (loses_answer) co_return *std::exchange(loses_answer, std::nullopt);
     co_return command.record;
   }
@@ -51,9 +57,14 @@ class FakeMeta final : public meta::MetaService {
     ++get_object_count;
     const auto found = objects.find(key);
     if (found == objects.end()) co_return make_error(ErrorCode::NotFound, "key");
-    meta::ObjectAndLayouts answer{found->second, {}};
+    meta::ObjectAndLayouts answer;
+    answer.record = found->second;
     std::uint64_t begin = 0;
     for (const ObjectPart& part : found->second.parts) {
+      if (part.is_inline()) {
+        if (first <= last) answer.inline_bytes = inline_bytes.at(key);
+        continue;
+      }
       for (std::uint64_t at = 0, i = 0; at < part.size_bytes; at += part.chunk_size_bytes, ++i) {
         const std::uint64_t end =
             std::min<std::uint64_t>(at + part.chunk_size_bytes, part.size_bytes);
