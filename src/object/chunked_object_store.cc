@@ -5,6 +5,13 @@
 #include "object/upload.h"
 
 namespace predastore::object {
+namespace {
+
+MemoryBudget::Patience patience_of(const ObjectOptions& options) {
+  return {options.budget_timeout, options.admission_timeout, options.admission_waiting_max};
+}
+
+}  // namespace
 
 ChunkedObjectStore::ChunkedObjectStore(Environment env, meta::MetaService& meta,
                                        chunk::ChunkService& chunks, ObjectOptions options)
@@ -13,8 +20,8 @@ ChunkedObjectStore::ChunkedObjectStore(Environment env, meta::MetaService& meta,
       chunks_(chunks),
       options_(options),
       flights_(env, chunks),
-      put_budget_(env.clock, options.put_budget_bytes),
-      get_reserve_(env.clock, options.get_reserve_bytes),
+      put_budget_(env.clock, options.put_budget_bytes, patience_of(options)),
+      get_reserve_(env.clock, options.get_reserve_bytes, patience_of(options)),
       get_ahead_(env.clock, options.get_ahead_bytes),
       tasks_(env.executor, env.clock) {
   PREDA_ASSERT(check(options).has_value());

@@ -9,6 +9,7 @@
 #include "env/sync.h"
 #include "meta/meta_service.h"
 #include "object/chunk_flights.h"
+#include "object/memory_budget.h"
 #include "object/object_store.h"
 #include "object/options.h"
 
@@ -38,12 +39,13 @@ class ChunkedObjectStore final : public ObjectStore {
   Task<Result<meta::PartRecord>> put_part(PutPartRequest request) override;
 
   // Bytes of the budgets that are in use: for status and metrics.
-  std::uint64_t put_bytes_in_use() const {
-    return options_.put_budget_bytes - put_budget_.available();
-  }
+  std::uint64_t put_bytes_in_use() const { return put_budget_.in_use_bytes(); }
   std::uint64_t get_bytes_in_use() const {
-    return options_.get_reserve_bytes - get_reserve_.available() + options_.get_ahead_bytes -
-           get_ahead_.available();
+    return get_reserve_.in_use_bytes() + options_.get_ahead_bytes - get_ahead_.available();
+  }
+  // How many uploads and downloads were refused for want of memory.
+  std::uint64_t refused_count() const {
+    return put_budget_.refused_count() + get_reserve_.refused_count();
   }
 
   // How many fetches found the same one under way and took what that brought.
@@ -66,8 +68,8 @@ class ChunkedObjectStore final : public ObjectStore {
   chunk::ChunkService& chunks_;
   ObjectOptions options_;
   ChunkFlights flights_;
-  Semaphore put_budget_;
-  Semaphore get_reserve_;
+  MemoryBudget put_budget_;
+  MemoryBudget get_reserve_;
   Semaphore get_ahead_;
   TaskGroup tasks_;
 };

@@ -139,15 +139,16 @@ Download::Download(ChunkedObjectStore& store, ChunkedObjectReader& reader, ByteR
       reader_(reader),
       sink_(sink),
       next_byte_(range.first),
-      end_byte_(range.last + 1),
-      bytes_left_(end_byte_ - next_byte_) {
+      end_byte_(range.last + 1) {
   const ObjectRecord& record = reader_.record();
-  if (bytes_left_ == record.size_bytes && ObjectVerifier::is_of_use(record.checksum))
-    whole_.emplace(record.checksum);
+  is_whole_ = end_byte_ - next_byte_ == record.size_bytes;
+  if (!is_whole_ || !ObjectVerifier::is_of_use(record.checksum)) return;
+  verifier_.emplace(record.checksum);
+  verified_end_ = record.size_bytes;
 }
 
 Task<Result<void>> Download::run() {
-  Result<void> sent;
+  Result<void> sent = verify_composite();
   while (sent) {
     sent = co_await fill();
     if (!sent || windows_.empty()) break;
@@ -177,10 +178,10 @@ Task<Result<void>> Download::acquire_reserve(std::uint64_t bytes) {
   reserve_.release();
   reserve_bytes_ = 0;
   const std::uint64_t share = std::min(bytes, store_.options_.get_reserve_bytes);
-  const Instant deadline = store_.env_.clock.now() + store_.options_.budget_timeout;
-  auto acquired = co_await store_.get_reserve_.acquire(share, deadline);
-  if (!acquired) co_return make_error(ErrorCode::Unavailable, "no memory for another download");
-  reserve_ = SemaphoreHold{store_.get_reserve_, share};
+  using Caller = MemoryBudget::Caller;
+  const Caller caller = is_admitted_ ? Caller::under_way : Caller::newcomer;
+  PREDA_CO_TRY(reserve_, co_await store_.get_reserve_.acquire(share, caller));
+  is_admitted_ = true;
   reserve_bytes_ = bytes;
   co_return Result<void>{};
 }
@@ -254,37 +255,64 @@ Result<void> Download::verify_chunk(const Window& window, const std::vector<Buff
     return {};
   is_verifying_ = false;
   if (crc64nvme_ == window.layout.crc64nvme) {
-    if (whole_) whole_->add_chunk(crc64nvme_, window.piece.chunk_size_bytes);
+    if (verifier_) verifier_->add_chunk(crc64nvme_, window.piece.chunk_size_bytes);
     return {};
   }
   return make_error(ErrorCode::Corruption, "a chunk has another checksum than was stored");
 }
 
-// The object as a whole: right chunks in the wrong places are found here.
-Task<Result<void>> Download::verify_object(const std::vector<Buffer>& bytes) {
-  if (!whole_) co_return Result<void>{};
-  std::uint64_t size_bytes = 0;
-  for (const Buffer& buffer : bytes) size_bytes += buffer.size();
-  if (whole_->needs_bytes()) {
+// What the checksums of the parts are is known before any of their bytes; that the bytes are theirs
+// is found part by part.
+Result<void> Download::verify_composite() const {
+  const ObjectRecord& record = reader_.record();
+  const bool is_composite = record.checksum.algorithm != ChecksumAlgorithm::none &&
+                            record.checksum.type == ChecksumType::composite;
+  if (!is_whole_ || !is_composite) return {};
+  ObjectVerifier verifier{record.checksum};
+  for (const ObjectPart& part : record.parts) verifier.add_bytes(as_bytes(part.checksum.value));
+  return verifier.finish();
+}
+
+void Download::begin_part(const Window& window) {
+  if (verifier_) return;
+  const ObjectPart& part = reader_.record().parts[window.piece.part];
+  const std::uint64_t begin = reader_.part_begin(window.piece.part);
+  const bool is_begun = window.piece.chunk_begin_bytes + window.piece.offset_bytes == begin;
+  if (!is_begun || part.size_bytes > end_byte_ - begin ||
+      !ObjectVerifier::is_of_use(part.checksum)) {
+    return;
+  }
+  verifier_.emplace(part.checksum);
+  verified_end_ = begin + part.size_bytes;
+}
+
+// Right chunks in the wrong places are found here.
+Task<Result<void>> Download::verify_bytes(const Window& window, const std::vector<Buffer>& bytes) {
+  if (!verifier_) co_return Result<void>{};
+  const ChunkedObjectReader::Piece& piece = window.piece;
+  if (verifier_->needs_bytes()) {
     const auto work = [this, &bytes] {
-      for (const Buffer& buffer : bytes) whole_->add_bytes(buffer);
+      for (const Buffer& buffer : bytes) verifier_->add_bytes(buffer);
     };
-    if (whole_->is_costly() && size_bytes > store_.options_.inline_hash_bytes)
+    if (verifier_->is_costly() && piece.size_bytes > store_.options_.inline_hash_bytes)
       co_await run_blocking(store_.env_.blocking, work);
     else
       work();
   }
-  bytes_left_ -= size_bytes;
-  if (bytes_left_ > 0) co_return Result<void>{};
-  co_return whole_->finish();
+  const std::uint64_t end = piece.chunk_begin_bytes + piece.offset_bytes + piece.size_bytes;
+  if (end < verified_end_) co_return Result<void>{};
+  Result<void> verified = verifier_->finish();
+  verifier_.reset();
+  co_return verified;
 }
 
 Task<Result<void>> Download::write(Window& window) {
   if (!window.bytes) window.bytes = co_await again(window);
   if (!window.bytes) co_return window.bytes.error();
   std::vector<Buffer> bytes = std::move(*window.bytes);
+  begin_part(window);
   PREDA_CO_CHECK(verify_chunk(window, bytes));
-  PREDA_CO_CHECK(co_await verify_object(bytes));
+  PREDA_CO_CHECK(co_await verify_bytes(window, bytes));
   for (Buffer& buffer : bytes) {
     PREDA_CO_CHECK(co_await sink_.write(std::move(buffer)));
   }

@@ -19,6 +19,7 @@ class ChunkedObjectReader final : public ObjectReader {
   ChunkedObjectReader(ChunkedObjectStore& store, std::string bucket, std::string key,
                       meta::ObjectAndLayouts found);
   const ObjectRecord& record() const override { return record_; }
+  std::uint64_t part_begin(std::size_t part) const { return part_begins_[part]; }
   Task<Result<void>> send(ByteRange range, BodySink& sink) override;
 
   // A stretch of the object that lies in one chunk.
@@ -80,8 +81,11 @@ class Download {
   Task<Result<void>> fill();
   Task<Result<void>> write(Window& window);
   Result<void> verify_chunk(const Window& window, const std::vector<Buffer>& bytes);
-  // Before the last bytes are sent.
-  Task<Result<void>> verify_object(const std::vector<Buffer>& bytes);
+  // Of an object whose checksum is that of the checksums of its parts.
+  Result<void> verify_composite() const;
+  void begin_part(const Window& window);
+  // Before the last bytes of what is verified are sent.
+  Task<Result<void>> verify_bytes(const Window& window, const std::vector<Buffer>& bytes);
   static Task<void> fetch(ChunkedObjectStore& store, std::shared_ptr<Window> window);
   Task<Result<std::vector<Buffer>>> again(Window& window);
 
@@ -94,11 +98,15 @@ class Download {
   SemaphoreHold reserve_;
   std::uint64_t reserve_bytes_ = 0;
   bool is_reserve_used_ = false;
+  bool is_admitted_ = false;  // it has had memory before
   // Of the chunk that is being written, as long as it was written from its first byte.
   bool is_verifying_ = false;
   std::uint64_t crc64nvme_ = 0;
-  std::optional<ObjectVerifier> whole_;  // when all of the object is read
-  std::uint64_t bytes_left_ = 0;
+  bool is_whole_ = false;  // all of the object is read
+  // Of the object when all of it is read and its checksum is of its bytes; else of the part that is
+  // being written, if it is read from its first to its last byte.
+  std::optional<ObjectVerifier> verifier_;
+  std::uint64_t verified_end_ = 0;  // in the object: the byte behind what it verifies
 };
 
 }  // namespace predastore::object

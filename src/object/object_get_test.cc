@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/codec.h"
 #include "digest/crc.h"
 #include "digest/hash.h"
@@ -123,6 +125,83 @@ TEST(ObjectGet, the_checksum_of_the_object_is_verified_when_all_of_it_is_read) {
       EXPECT_TRUE(*most == bytes.substr(0, bytes.size() - 1));
     }
   }
+}
+
+// Three parts of several chunks each, with checksums that clients sent.
+std::string put_in_parts(TestStore& test, ChecksumAlgorithm algorithm) {
+  meta::UploadRecord upload;
+  upload.bucket = "bucket";
+  upload.key = "key";
+  upload = test.cluster.run(test.meta.create_upload(upload, kNever)).value();
+  meta::CompleteUpload complete;
+  complete.key = "key";
+  complete.upload_id = upload.upload_id;
+  std::string all;
+  std::string checksums;
+  const auto checksum_of = [&](const std::string& bytes) {
+    if (algorithm == ChecksumAlgorithm::sha256) return digest::sha256(bytes);
+    return Encoder{}.be(digest::crc32c(as_bytes(bytes))).str();
+  };
+  for (std::uint16_t number = 1; number <= 3; ++number) {
+    const std::string bytes = bytes_of(700'000, number);
+    TextBody body{bytes};
+    body.sent = {algorithm, ChecksumType::full_object, checksum_of(bytes)};
+    PutPartRequest request{"bucket", "key", upload.upload_id, PartNumber{number}, &body};
+    EXPECT_TRUE(test.cluster.run(test.store.put_part(std::move(request))));
+    complete.parts.push_back({PartNumber{number}, ""});
+    all += bytes;
+    checksums += checksum_of(bytes);
+  }
+  EXPECT_TRUE(test.cluster.run(test.meta.complete_upload(complete, kNever)));
+  test.meta.objects["key"].checksum = {algorithm, ChecksumType::composite, checksum_of(checksums)};
+  return all;
+}
+
+TEST(ObjectGet, of_composite_checksums_each_part_is_verified) {
+  for (const auto algorithm : {ChecksumAlgorithm::crc32c, ChecksumAlgorithm::sha256}) {
+    for (const bool is_degraded : {false, true}) {
+      TestStore test{3};
+      const std::string all = put_in_parts(test, algorithm);
+      test.cluster.node(1).faults.is_down = is_degraded;
+      EXPECT_TRUE(test.text("key") == all);
+      ObjectRecord& record = test.meta.objects["key"];
+      const auto sent_of_whole = [&] {
+        auto reader = test.open("key").value();
+        TextSink sink;
+        const auto sent = test.cluster.run(reader->send({0, all.size() - 1}, sink));
+        EXPECT_FALSE(sent.has_value());
+        if (!sent) {
+          EXPECT_EQ(sent.error().code, ErrorCode::Corruption);
+        }
+        return sink.text;
+      };
+      // The whole is not that of the parts, or not in this order: nothing is sent.
+      record.checksum.value.front() ^= 1;
+      EXPECT_EQ(sent_of_whole(), "");
+      record.checksum.value.front() ^= 1;
+      std::swap(record.parts[0].checksum, record.parts[1].checksum);
+      EXPECT_EQ(sent_of_whole(), "");
+      std::swap(record.parts[0].checksum, record.parts[1].checksum);
+      // The second part has the chunks of the third: it is not sent to its end.
+      std::swap(record.parts[1].object_id, record.parts[2].object_id);
+      std::swap(record.parts[1].part_number, record.parts[2].part_number);
+      const std::string sent = sent_of_whole();
+      EXPECT_GE(sent.size(), 700'000U);
+      EXPECT_LT(sent.size(), 1'400'000U);
+      EXPECT_TRUE(sent.substr(0, 700'000) == all.substr(0, 700'000));
+    }
+  }
+}
+
+TEST(ObjectGet, a_part_that_is_read_whole_is_verified_and_pieces_of_it_are_not) {
+  TestStore test{3};
+  const std::string all = put_in_parts(test, ChecksumAlgorithm::sha256);
+  test.meta.objects["key"].parts[1].checksum.value.front() ^= 1;
+  auto reader = test.open("key").value();
+  EXPECT_EQ(test.read(*reader, 700'000, 1'399'999).error().code, ErrorCode::Corruption);
+  EXPECT_TRUE(*test.read(*reader, 0, 699'999) == all.substr(0, 700'000));
+  EXPECT_TRUE(*test.read(*reader, 700'001, 2'099'999) == all.substr(700'001));
+  EXPECT_TRUE(*test.read(*reader, 0, 1'399'998) == all.substr(0, 1'399'999));
 }
 
 TEST(ObjectGet, many_that_want_a_hot_object_at_once_have_it_fetched_once) {
@@ -269,6 +348,70 @@ TEST(ObjectGet, downloads_stay_within_their_memory_and_slow_ones_stop_nobody) {
   for (const auto& sink : sinks) EXPECT_TRUE(sink->text == bytes);
   EXPECT_LE(most, options.get_reserve_bytes + options.get_ahead_bytes);
   EXPECT_EQ(test.store.get_bytes_in_use(), 0U);
+}
+
+struct Crowd {
+  TestStore& test;
+  Instant begun;
+  std::size_t size = 0;
+  std::size_t sent = 0;
+  std::vector<Duration> refused_after{};
+};
+
+// A client that takes a second for each segment.
+Task<void> get_one(Crowd& crowd) {
+  auto reader = co_await crowd.test.store.get("bucket", "key");
+  TextSink sink;
+  sink.clock = &crowd.test.cluster.clock();
+  sink.delay = 1s;
+  const auto done = co_await (*reader)->send({0, crowd.size - 1}, sink);
+  crowd.sent += done ? 1 : 0;
+  if (done) co_return;
+  EXPECT_EQ(done.error().code, ErrorCode::Unavailable);
+  EXPECT_EQ(sink.text.size(), 0U) << "an error with a status";
+  crowd.refused_after.push_back(crowd.test.cluster.clock().now() - crowd.begun);
+}
+
+TEST(ObjectGet, a_crowd_is_refused_early_and_afterwards_all_is_as_before) {
+  ObjectOptions options = TestStore::small();
+  options.get_reserve_bytes = 3 * 1024 * 1024;
+  options.admission_waiting_max = 4;
+  TestStore test{3, {2, 1}, options};
+  const std::string bytes = bytes_of(1'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  Crowd crowd{test, test.cluster.clock().now(), bytes.size()};
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  for (int i = 0; i < 40; ++i) group.spawn(get_one(crowd));
+  (void)test.cluster.run(group.join());
+  std::vector<Duration>& refused_after = crowd.refused_after;
+  EXPECT_EQ(crowd.sent + refused_after.size(), 40U);
+  EXPECT_GE(crowd.sent, 5U);
+  ASSERT_FALSE(refused_after.empty());
+  std::sort(refused_after.begin(), refused_after.end());
+  EXPECT_LE(refused_after[refused_after.size() / 2], 100ms);
+  EXPECT_LE(refused_after.back(), options.admission_timeout + 100ms);
+  EXPECT_EQ(test.store.refused_count(), refused_after.size());
+  EXPECT_EQ(test.store.get_bytes_in_use(), 0U);
+  EXPECT_TRUE(test.text("key") == bytes);
+}
+
+TEST(ObjectGet, a_node_that_dies_in_mid_stream_is_replaced_by_parity) {
+  for (const bool hangs : {false, true}) {
+    TestStore test{3};
+    const std::string bytes = bytes_of(3'000'000, 1);
+    ASSERT_TRUE(test.put("key", bytes));
+    auto reader = test.open("key").value();
+    TextSink sink;
+    sink.on_write = [&](std::size_t written) {
+      if (written < 1'000'000) return;
+      test.cluster.node(1).faults.is_down = !hangs;
+      test.cluster.node(1).faults.hangs = hangs;
+    };
+    const Instant begun = test.cluster.clock().now();
+    EXPECT_TRUE(test.cluster.run(reader->send({0, bytes.size() - 1}, sink)));
+    EXPECT_TRUE(sink.text == bytes);
+    EXPECT_LT(test.cluster.clock().now() - begun, 2s);
+  }
 }
 
 TEST(ObjectGet, a_hanging_node_does_not_stall_a_download) {

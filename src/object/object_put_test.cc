@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/codec.h"
 #include "base/text.h"
 #include "digest/crc.h"
@@ -219,6 +221,65 @@ TEST(ObjectPut, uploads_stay_within_their_memory_and_all_end) {
   EXPECT_EQ(test.store.put_bytes_in_use(), 0U);
   for (int i = 0; i < 24; ++i)
     EXPECT_TRUE(test.text(std::to_string(i)) == bytes_of(1'000'000, static_cast<unsigned>(i)));
+}
+
+struct Crowd {
+  TestStore& test;
+  Instant begun;
+  std::size_t stored = 0;
+  std::size_t unread = 0;  // of those refused: nothing of the body was read
+  std::vector<Duration> refused_after{};
+};
+
+Task<void> put_one(Crowd& crowd, int number) {
+  TextBody body{bytes_of(1'000'000, 2)};
+  bool is_read = false;
+  body.on_read = [&is_read](std::size_t) { is_read = true; };
+  PutRequest request;
+  request.bucket = "bucket";
+  request.key = std::to_string(number);
+  request.body = &body;
+  const auto record = co_await crowd.test.store.put(std::move(request));
+  crowd.stored += record ? 1 : 0;
+  if (record) co_return;
+  EXPECT_EQ(record.error().code, ErrorCode::Unavailable);
+  crowd.refused_after.push_back(crowd.test.cluster.clock().now() - crowd.begun);
+  crowd.unread += is_read ? 0 : 1;
+}
+
+// More begin than there is memory for, on nodes that take nothing for a while.
+TEST(ObjectPut, a_crowd_is_refused_early_and_afterwards_all_is_as_before) {
+  ObjectOptions options = TestStore::small();
+  options.put_budget_bytes = 3 * 1024 * 1024;
+  options.admission_waiting_max = 4;
+  TestStore test{3, {2, 1}, options};
+  const auto be_slow = [&](Duration delay) {
+    for (std::uint64_t i = 1; i <= 3; ++i) test.cluster.node(i).faults.delay = delay;
+  };
+  const auto time_of_one = [&] {
+    const Instant begun = test.cluster.clock().now();
+    EXPECT_TRUE(test.put("one", bytes_of(1'000'000, 1)));
+    return test.cluster.clock().now() - begun;
+  };
+  be_slow(4ms);
+  const Duration before = time_of_one();
+  be_slow(2800ms);  // as slow as a store may be without being given up
+  Crowd crowd{test, test.cluster.clock().now()};
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  for (int i = 0; i < 40; ++i) group.spawn(put_one(crowd, i));
+  (void)test.cluster.run(group.join());
+  std::vector<Duration>& refused_after = crowd.refused_after;
+  EXPECT_EQ(crowd.stored + refused_after.size(), 40U);
+  EXPECT_GE(crowd.stored, 2U);  // those who had memory
+  // Most hear it at once, those that waited for a place after the short patience.
+  std::sort(refused_after.begin(), refused_after.end());
+  EXPECT_LE(refused_after[refused_after.size() / 2], 10ms);
+  EXPECT_LE(refused_after.back(), options.admission_timeout + 10ms);
+  EXPECT_GT(crowd.unread, 0U) << "the client is told before its body is read";
+  EXPECT_EQ(test.store.put_bytes_in_use(), 0U);
+  be_slow(4ms);
+  test.forget();
+  EXPECT_LE(time_of_one(), before + before / 2);
 }
 
 TEST(ObjectPut, parts_come_in_any_order_and_again_and_are_read_in_theirs) {

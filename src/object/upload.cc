@@ -39,6 +39,9 @@ Upload::Upload(ChunkedObjectStore& store, std::string bucket, std::string key,
       finishing_(std::make_shared<Finishing>(store.env_.clock)) {}
 
 Task<Result<Uploaded>> Upload::run() {
+  // Before the client is told to send its body.
+  if (store_.put_budget_.is_crowded())
+    co_return make_error(ErrorCode::Unavailable, "too many wait for memory");
   Result<void> written;
   while (written && !is_at_end_) {
     auto stripe = co_await read_stripe();
@@ -62,10 +65,10 @@ Task<Result<Uploaded>> Upload::run() {
 Task<Result<chunk::Hold>> Upload::acquire(std::size_t data_bytes) {
   const std::uint64_t bytes =
       (std::uint64_t{data_bytes} * rs_.width() + rs_.data_shards - 1) / rs_.data_shards;
-  const Instant deadline = store_.env_.clock.now() + store_.options_.budget_timeout;
-  auto acquired = co_await store_.put_budget_.acquire(bytes, deadline);
-  if (!acquired) co_return make_error(ErrorCode::Unavailable, "no memory for another upload");
-  chunk::Hold hold = std::make_shared<SemaphoreHold>(store_.put_budget_, bytes);
+  using Caller = MemoryBudget::Caller;
+  const Caller caller = size_bytes_ == 0 ? Caller::newcomer : Caller::under_way;
+  PREDA_CO_TRY(SemaphoreHold memory, co_await store_.put_budget_.acquire(bytes, caller));
+  chunk::Hold hold = std::make_shared<SemaphoreHold>(std::move(memory));
   co_return hold;
 }
 
