@@ -26,8 +26,8 @@ struct MetaOptions {
 };
 
 // The metadata service of a node that has a replica. Writes are executed exactly once, through
-// whichever replica leads (this one by a direct call, another over rpc); reads are linearizable, at
-// the leader. Used on the loop of `env`.
+// whichever replica leads (this one by a direct call, another over rpc); reads are linearizable,
+// from the own state. Used on the loop of `env`.
 class ReplicatedMetaService : public MetaService {
  public:
   // Registers the propose and query messages with `server`. `server` and `client` may be null when

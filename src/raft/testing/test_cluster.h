@@ -46,6 +46,29 @@ class TestStateMachine final : public StateMachine {
   std::optional<Error> fault;
 };
 
+// Counts the streams that are opened through another one.
+class CountingTransport final : public net::Transport {
+ public:
+  explicit CountingTransport(std::unique_ptr<net::Transport> inner) : inner_(std::move(inner)) {}
+  void set_address(NodeId node, std::string address) override {
+    inner_->set_address(node, std::move(address));
+  }
+  Task<Result<std::unique_ptr<net::Stream>>> open(NodeId peer, net::Lane lane,
+                                                  Instant deadline) override {
+    ++opened;
+    co_return co_await inner_->open(peer, lane, deadline);
+  }
+  Task<Result<std::unique_ptr<net::Stream>>> accept() override {
+    co_return co_await inner_->accept();
+  }
+  Task<void> stop() override { co_await inner_->stop(); }
+
+  std::size_t opened = 0;
+
+ private:
+  std::unique_ptr<net::Transport> inner_;
+};
+
 // Voters on one loop in virtual time, on a network and disks in memory.
 class TestCluster {
  public:
@@ -53,7 +76,7 @@ class TestCluster {
     fakes::TestDisk disk;
     std::unique_ptr<fakes::TestFiles> files;
     TestStateMachine machine;
-    std::unique_ptr<net::Transport> transport;
+    std::unique_ptr<CountingTransport> transport;
     std::unique_ptr<rpc::Server> server;
     std::unique_ptr<rpc::Client> client;
     std::unique_ptr<Replica> replica;
@@ -83,7 +106,7 @@ class TestCluster {
   Result<void> start(NodeId id) {
     Node& node = at(id);
     const Environment env = world.env(*node.files);
-    node.transport = network->endpoint(id);
+    node.transport = std::make_unique<CountingTransport>(network->endpoint(id));
     node.server = std::make_unique<rpc::Server>(env, *node.transport);
     node.client = std::make_unique<rpc::Client>(env, *node.transport);
     ReplicaOptions opened = options;
