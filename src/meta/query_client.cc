@@ -71,8 +71,8 @@ Task<Result<std::string>> QueryClient::ask_leader(std::string request, Instant d
   if (!leader || *leader == options_.self || client_ == nullptr)
     co_return make_error(ErrorCode::Unavailable, "no leader is known");
   BufferChain body{Buffer::take(std::move(request))};
-  PREDA_CO_TRY(Buffer answer, co_await client_->call(*leader, rpc::MessageType::query,
-                                                     std::move(body), deadline));
+  PREDA_CO_TRY(Buffer answer,
+               co_await client_->call(*leader, rpc::MessageType::query, std::move(body), deadline));
   co_return std::string{answer.text()};
 }
 

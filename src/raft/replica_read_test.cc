@@ -72,9 +72,8 @@ TEST(ReplicaRead, reads_that_wait_at_a_follower_share_a_question) {
   std::vector<TestCluster::Answer<std::uint64_t>> answers;
   for (int i = 0; i < 1000; ++i) {
     answers.push_back(std::make_shared<std::optional<Result<std::uint64_t>>>());
-    cluster.world.start(
-        cluster.at(follower).replica->read_barrier(cluster.world.clock.now() + 10s),
-        answers.back());
+    cluster.world.start(cluster.at(follower).replica->read_barrier(cluster.world.clock.now() + 10s),
+                        answers.back());
   }
   ASSERT_TRUE(cluster.world.run_until(
       [&] { return std::ranges::all_of(answers, [](auto& a) { return a->has_value(); }); }, 10s));

@@ -288,7 +288,8 @@ TEST(Replica, a_failed_write_ends_the_voter_and_the_others_go_on) {
   const NodeId old = cluster.await_leader();
   ASSERT_TRUE(cluster.propose(old, "before"));
   cluster.at(old).disk.fault = [](std::string_view operation, const std::string& path) {
-    if (operation == "sync" && path.ends_with(".log")) return Result<void>{ErrorCode::Io};
+    if (operation == "sync" && !path.ends_with("vote.0") && !path.ends_with("vote.1"))
+      return Result<void>{ErrorCode::Io};
     return Result<void>{};
   };
   EXPECT_EQ(cluster.propose(old, "unknown").error().code, ErrorCode::TimedOut);

@@ -284,8 +284,8 @@ class Explorer {
         break;
       case Kind::fetch: fetch(state, voter); break;
       case Kind::tell: {
-        const auto& [term, index] = *std::next(state.read_points.begin(),
-                                               static_cast<std::ptrdiff_t>(action.detail));
+        const auto& [term, index] =
+            *std::next(state.read_points.begin(), static_cast<std::ptrdiff_t>(action.detail));
         voter.core->learn_commit(term, index);
         break;
       }
@@ -538,14 +538,11 @@ class Explorer {
   }
 
   std::string describe(const State& state, const Action& action) const {
-    static constexpr const char* kNames[] = {"deliver",     "deliver a copy of",
-                                             "save",        "timeout",
-                                             "heartbeat",   "quorum loss",
-                                             "propose",     "read",
-                                             "unreachable", "transfer",
-                                             "change",      "trim",
-                                             "fetch",       "tell of a read",
-                                             "crash",       "restart"};
+    static constexpr const char* kNames[] = {
+        "deliver",     "deliver a copy of", "save",    "timeout",
+        "heartbeat",   "quorum loss",       "propose", "read",
+        "unreachable", "transfer",          "change",  "trim",
+        "fetch",       "tell of a read",    "crash",   "restart"};
     std::string text = kNames[static_cast<std::size_t>(action.kind)];
     if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
       const Message& m = state.network[action.which]->message;
