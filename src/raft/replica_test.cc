@@ -143,6 +143,28 @@ TEST(Replica, a_heartbeat_does_not_wait_for_a_disk) {
   EXPECT_TRUE((*answer)->has_value());
 }
 
+TEST(Replica, a_state_machine_that_blocks_does_not_cost_the_leadership) {
+  TestCluster cluster(3);
+  cluster.start_all();
+  const NodeId leader = cluster.await_leader();
+  const std::uint64_t term = cluster.at(leader).replica->status().term;
+  for (const NodeId id : cluster.voters) cluster.at(id).machine.apply_time = 20s;
+  const auto first = cluster.begin_propose(leader, "slow", 60s);
+  cluster.world.run_for(5s);
+  // What comes meanwhile is stored and committed all the same.
+  const std::uint64_t commit = cluster.at(leader).replica->status().commit_index;
+  const auto second = cluster.begin_propose(leader, "behind it", 60s);
+  cluster.world.run_for(10s);
+  EXPECT_FALSE(first->has_value());
+  EXPECT_EQ(cluster.at(leader).replica->status().commit_index, commit + 1);
+  EXPECT_EQ(cluster.leader(), leader);
+  EXPECT_EQ(cluster.at(leader).replica->status().term, term);
+  ASSERT_TRUE(cluster.world.run_until([&] { return second->has_value(); }, 60s));
+  EXPECT_TRUE((*first)->has_value());
+  EXPECT_TRUE((*second)->has_value());
+  EXPECT_EQ(cluster.at(leader).replica->status().term, term);
+}
+
 TEST(Replica, more_proposals_than_allowed_are_refused) {
   TestCluster cluster(3);
   cluster.options.pending_max = 8;

@@ -19,6 +19,7 @@ namespace predastore::raft::testing {
 class TestStateMachine final : public StateMachine {
  public:
   Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) override {
+    if (clock != nullptr && apply_time > Duration::zero()) co_await sleep_for(*clock, apply_time);
     if (fault.has_value()) co_return *fault;
     std::vector<std::string> answers;
     for (CommittedEntry& entry : entries) {
@@ -44,6 +45,8 @@ class TestStateMachine final : public StateMachine {
   std::size_t flushed = 0;
   std::size_t batches = 0;
   std::optional<Error> fault;
+  Clock* clock = nullptr;  // of apply_time
+  Duration apply_time{};
 };
 
 // Counts the streams that are opened through another one.
@@ -92,6 +95,7 @@ class TestCluster {
       Node& node = nodes[id];
       node.files = std::make_unique<fakes::TestFiles>(node.disk);
       node.disk.clock = &world.clock;
+      node.machine.clock = &world.clock;
     }
   }
   ~TestCluster() {
