@@ -20,6 +20,7 @@ struct MetaOptions {
   Duration write_context_cache = 500ms;  // how old a WriteContext may be
   Duration attempt_timeout = 4s;         // of one try at one leader, within the caller's deadline
   Duration retry_delay = 30ms;           // between tries; grows to ten times this
+  Duration state_check_interval = 10s;   // the states of all replicas are compared so often
   FlushPolicy flush;
   std::size_t waiting_max = 4096;          // proposals at the leader; more are refused
   std::size_t entry_bytes_max = 1u << 20;  // of commands packed into one entry
