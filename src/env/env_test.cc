@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "env/host.h"
@@ -101,6 +102,23 @@ TEST(SystemRandom, fills_small_and_large) {
   EXPECT_LT(zeros, 200u);
   EXPECT_NE(random.next_u64(), random.next_u64());
   for (int i = 0; i < 1000; ++i) EXPECT_LT(random.below(7), 7u);
+}
+
+// Every thread for blocking work hangs, as on a drive that does not answer.
+TEST_F(EnvTest, what_the_metadata_waits_for_goes_on_when_all_other_threads_hang) {
+  std::mutex hang;
+  std::unique_lock held(hang);
+  const auto wait_for_it = [&hang] { const std::lock_guard lock(hang); };
+  TaskGroup group(host_.loop.executor(), clock_);
+  for (int i = 0; i < 2; ++i) group.spawn(run_blocking_void(host_.blocking, wait_for_it));
+  const Environment metadata = host_.metadata_environment();
+  FileSystem& files = metadata.files;
+  const Buffer bytes = Buffer::take("what is committed");
+  ASSERT_TRUE(run(write_file_durably(files, path("log"), bytes)));
+  EXPECT_EQ(run(run_blocking(metadata.blocking, [] { return 7; })), 7);
+  EXPECT_EQ(group.running(), 2U);
+  held.unlock();
+  EXPECT_TRUE(run(group.join()).has_value());
 }
 
 }  // namespace

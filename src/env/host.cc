@@ -17,6 +17,7 @@ Result<ProductionHost::IoChoice> ProductionHost::choose_io(IoBackend wanted,
   }
   ring = std::move(*opened);
   files.use_ring(*ring);
+  metadata_files.use_ring(*ring);
   choice.backend = IoBackend::io_uring;
   return choice;
 }

@@ -19,12 +19,20 @@ enum class IoBackend : std::uint8_t {
 };
 
 // This machine, as an Environment: one loop, which the caller runs, and threads for blocking work.
+// The metadata has threads of its own, so that drives that hang hold up no commit.
 struct ProductionHost {
-  explicit ProductionHost(std::size_t blocking_threads = 8)
-      : blocking(blocking_threads), files(blocking) {}
+  explicit ProductionHost(std::size_t blocking_threads = 8, std::size_t metadata_threads = 4)
+      : blocking(blocking_threads),
+        files(blocking),
+        metadata_blocking(metadata_threads),
+        metadata_files(metadata_blocking) {}
 
   Environment environment() {
     return Environment{loop.executor(), loop.clock(), random, files, blocking};
+  }
+  // The same loop, the other threads.
+  Environment metadata_environment() {
+    return Environment{loop.executor(), loop.clock(), random, metadata_files, metadata_blocking};
   }
 
   // How the bytes of files move: by threads, until this is called. Before the first file is opened.
@@ -40,6 +48,8 @@ struct ProductionHost {
   ThreadPool blocking;
   std::unique_ptr<IoRing> ring;  // may be none
   PosixFiles files;
+  ThreadPool metadata_blocking;
+  PosixFiles metadata_files;
 };
 
 }  // namespace predastore

@@ -264,5 +264,88 @@ TEST(MetaCluster, the_leader_advances_the_write_epoch_and_the_state_is_flushed) 
   for (auto& [id, node] : cluster.nodes) EXPECT_GT(node.state->durable_index(), 0U);
 }
 
+// What a database may do that lost a write, or a machine whose memory fails.
+void lose_object(Cluster& cluster, NodeId at) {
+  kv::KeyValueStore& store = cluster.nodes.at(at).state->store();
+  const auto iterator = store.iterate(kObjects);
+  iterator->seek({});
+  ASSERT_TRUE(iterator->valid());
+  kv::Batch batch;
+  batch.erase(kObjects, std::string{iterator->key()});
+  ASSERT_TRUE(store.write(batch).has_value());
+}
+
+void expect_the_altered_one_stops(bool is_leader) {
+  Cluster cluster;
+  TestObjects objects;
+  const NodeId altered = is_leader ? cluster.leader() : cluster.follower();
+  const auto failure_at = [&](NodeId id) { return cluster.nodes.at(id).replica->status().failure; };
+  const auto others_go_on = [&] {
+    return std::ranges::all_of(cluster.nodes, [&](auto& entry) {
+      return entry.first == altered || failure_at(entry.first).empty();
+    });
+  };
+  const NodeId other{altered.value() % 3 + 1};
+  MetaService& service = cluster.service(other);
+  const auto put = [&](const std::string& key, Precondition precondition = {}) {
+    const auto context = cluster.world.run(service.write_context("b", cluster.soon())).value();
+    PutObject command = objects.put("b", key, 2500, context);
+    command.precondition = std::move(precondition);
+    return cluster.world.run(service.put_object(std::move(command), cluster.soon()));
+  };
+  ASSERT_TRUE(cluster.world.run(service.create_bucket(bucket_named("b"), cluster.soon())));
+  ASSERT_TRUE(put("k"));
+  ASSERT_TRUE(cluster.await_equal());
+  cluster.world.run_for(60s);
+  EXPECT_EQ(failure_at(altered), "");
+  lose_object(cluster, altered);
+  Precondition is_new;
+  is_new.if_none_match_any = true;
+  (void)put("k", is_new);  // there it is new, at the others it is not
+  ASSERT_TRUE(cluster.world.run_until([&] { return !failure_at(altered).empty(); }, 200s));
+  EXPECT_NE(failure_at(altered).find("the metadata is another"), std::string::npos)
+      << failure_at(altered);
+  EXPECT_TRUE(others_go_on());
+  ASSERT_TRUE(put("more"));
+  // A restart makes it no better.
+  cluster.stop(altered);
+  cluster.start(altered);
+  ASSERT_TRUE(cluster.world.run_until([&] { return !failure_at(altered).empty(); }, 200s));
+  EXPECT_TRUE(others_go_on());
+}
+
+TEST(MetaCluster, a_follower_whose_state_was_altered_is_found_and_stops) {
+  expect_the_altered_one_stops(false);
+}
+
+TEST(MetaCluster, a_leader_whose_state_was_altered_is_found_and_stops) {
+  expect_the_altered_one_stops(true);
+}
+
+TEST(MetaCluster, two_that_differ_say_so_and_go_on) {
+  Cluster cluster;
+  TestObjects objects;
+  const NodeId leader = cluster.leader();
+  const NodeId altered = cluster.follower();
+  const NodeId away{6 - leader.value() - altered.value()};
+  MetaService& service = cluster.service(leader);
+  ASSERT_TRUE(cluster.world.run(service.create_bucket(bucket_named("b"), cluster.soon())));
+  const auto context = cluster.world.run(service.write_context("b", cluster.soon())).value();
+  ASSERT_TRUE(
+      cluster.world.run(service.put_object(objects.put("b", "k", 2500, context), cluster.soon())));
+  ASSERT_TRUE(cluster.await_equal());
+  cluster.stop(away);
+  lose_object(cluster, altered);
+  std::vector<std::string> keys{"k"};
+  (void)cluster.world.run(service.delete_objects("b", keys, {}, cluster.soon()));
+  cluster.world.run_for(200s);
+  EXPECT_EQ(cluster.nodes.at(leader).replica->status().failure, "");
+  EXPECT_EQ(cluster.nodes.at(altered).replica->status().failure, "");
+  cluster.start(away);  // and decides it
+  ASSERT_TRUE(cluster.world.run_until(
+      [&] { return !cluster.nodes.at(altered).replica->status().failure.empty(); }, 200s));
+  EXPECT_EQ(cluster.nodes.at(leader).replica->status().failure, "");
+}
+
 }  // namespace
 }  // namespace predastore::meta

@@ -74,7 +74,7 @@ Task<void> Duties::lead() {
       next_tick = now + options_.write_epoch_interval;
     } else if (!state_.is_initialised()) {
       if (options_.bootstrap) (void)co_await initialise(now + kDutyTimeout);
-    } else if (now >= next_tick) {
+    } else if (now >= next_tick || state_.is_refusing()) {
       (void)co_await tick(now + kDutyTimeout);
       next_tick = now + options_.write_epoch_interval;
     }

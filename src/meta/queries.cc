@@ -41,6 +41,7 @@ class Reader {
       case pb::Query::kListSettings: return setting_page(query.list_settings());
       case pb::Query::kListJobs: return jobs();
       case pb::Query::kTopology: return topology();
+      case pb::Query::kStateHash:  // of the replica, not of the state
       case pb::Query::BODY_NOT_SET: break;
     }
     return make_error(ErrorCode::Unsupported, "a query that this node does not know");

@@ -1,7 +1,12 @@
 #include "meta/query_client.h"
 
+#include <algorithm>
+
 namespace predastore::meta {
 namespace {
+
+constexpr Duration kLocalTimeout = 1s;  // then the leader is asked
+constexpr Duration kLocalPause = 2s;    // and this replica is not, for so long
 
 // Worth another try, perhaps elsewhere. A read changes nothing, so any may be repeated.
 bool is_passing(ErrorCode code) {
@@ -45,15 +50,29 @@ Task<Result<std::string>> QueryClient::query_here(std::string request, Instant d
   co_return co_await state_.query(std::move(request));
 }
 
+// From the own state, when there is one that keeps up; else from whoever leads.
 Task<Result<std::string>> QueryClient::attempt(std::string request, Instant deadline) {
   const raft::ReplicaStatus status = replica_.status();
-  if (status.role == raft::ReplicaRole::leader)
-    co_return co_await query_here(std::move(request), deadline);
-  if (!status.leader || *status.leader == options_.self || client_ == nullptr)
+  const Instant now = env_.clock.now();
+  const bool is_leader = status.role == raft::ReplicaRole::leader;
+  if (is_leader || now >= local_again_at_) {
+    const Instant local_until = is_leader ? deadline : std::min(deadline, now + kLocalTimeout);
+    auto answer = co_await query_here(request, local_until);
+    if (answer || is_leader || !is_passing(answer.error().code)) co_return std::move(answer);
+    // Rather than have every read wait for a replica that lags.
+    if (answer.error().code == ErrorCode::TimedOut)
+      local_again_at_ = env_.clock.now() + kLocalPause;
+  }
+  co_return co_await ask_leader(std::move(request), deadline);
+}
+
+Task<Result<std::string>> QueryClient::ask_leader(std::string request, Instant deadline) {
+  const std::optional<NodeId> leader = replica_.status().leader;
+  if (!leader || *leader == options_.self || client_ == nullptr)
     co_return make_error(ErrorCode::Unavailable, "no leader is known");
   BufferChain body{Buffer::take(std::move(request))};
-  PREDA_CO_TRY(Buffer answer, co_await client_->call(*status.leader, rpc::MessageType::query,
-                                                     std::move(body), deadline));
+  PREDA_CO_TRY(Buffer answer,
+               co_await client_->call(*leader, rpc::MessageType::query, std::move(body), deadline));
   co_return std::string{answer.text()};
 }
 

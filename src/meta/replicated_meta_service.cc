@@ -50,11 +50,20 @@ class Service final : public ReplicatedMetaService {
         proposer_(env, replica, packer_, client, proposer_options(options_)),
         queries_(env, state, replica, client, proposer_options(options_)),
         duties_(env, options_, state, replica, proposer_),
+        state_(state),
+        check_(env, options_.self, options_.state_check_interval, state, client),
         growth_(proposer_, queries_) {}
 
   Growth& growth() override { return growth_; }
-  Task<void> run() override { co_await duties_.run(); }
+  Task<void> run() override {
+    TaskGroup checking(env_.executor, env_.clock);
+    checking.spawn(check_.run());
+    co_await duties_.run();
+    check_.stop();
+    (void)co_await checking.join();
+  }
   Task<void> stop() override {
+    check_.stop();
     co_await duties_.stop();
     co_await packer_.join();
   }
@@ -353,6 +362,8 @@ class Service final : public ReplicatedMetaService {
   Proposer proposer_;
   QueryClient queries_;
   Duties duties_;
+  StateMachine& state_;
+  StateCheck check_;
   GrowthService growth_;
   std::map<std::string, CachedContext> contexts_;
 };
@@ -397,6 +408,11 @@ Task<void> Service::serve_propose(rpc::Call call) {
 Task<void> Service::serve_query(rpc::Call call) {
   const Instant deadline = std::min(call.deadline(), env_.clock.now() + kServeMax);
   std::string request{call.body().text()};
+  if (auto answer = answer_state_hash(state_.hashes(), request)) {
+    BufferChain bytes{Buffer::take(*std::move(answer))};
+    co_await call.answer(std::move(bytes));
+    co_return;
+  }
   auto result = co_await queries_.query_here(std::move(request), deadline);
   if (!result) {
     co_await call.answer(std::move(result).error());

@@ -20,14 +20,15 @@ struct MetaOptions {
   Duration write_context_cache = 500ms;  // how old a WriteContext may be
   Duration attempt_timeout = 4s;         // of one try at one leader, within the caller's deadline
   Duration retry_delay = 30ms;           // between tries; grows to ten times this
+  Duration state_check_interval = 10s;   // the states of all replicas are compared so often
   FlushPolicy flush;
   std::size_t waiting_max = 4096;          // proposals at the leader; more are refused
   std::size_t entry_bytes_max = 1u << 20;  // of commands packed into one entry
 };
 
 // The metadata service of a node that has a replica. Writes are executed exactly once, through
-// whichever replica leads (this one by a direct call, another over rpc); reads are linearizable, at
-// the leader. Used on the loop of `env`.
+// whichever replica leads (this one by a direct call, another over rpc); reads are linearizable,
+// from the own state. Used on the loop of `env`.
 class ReplicatedMetaService : public MetaService {
  public:
   // Registers the propose and query messages with `server`. `server` and `client` may be null when

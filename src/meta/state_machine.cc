@@ -1,11 +1,37 @@
 #include "meta/state_machine.h"
 
 #include "base/codec.h"
+#include "digest/crc.h"
 #include "digest/hash.h"
 #include "meta/queries.h"
 #include "meta/state/applier.h"
 
 namespace predastore::meta {
+namespace {
+
+// Raised whenever another hash comes of the same commands: replicas of different builds cannot be
+// compared then, and are not.
+constexpr std::uint32_t kStateHashVersion = 1;
+
+StateHash hash_in(const pb::System& system) {
+  if (system.state_hash_version() != kStateHashVersion) return {};
+  return {system.applied_index(), system.state_hash_since(), system.state_hash()};
+}
+
+// With the hash of all that was changed, this record included as it is with the hash before.
+void put_hashed(State& state, pb::System& system, std::string_view answer) {
+  if (system.state_hash_version() != kStateHashVersion) {
+    system.set_state_hash_version(kStateHashVersion);
+    system.set_state_hash_since(system.applied_index());
+    system.set_state_hash(0);
+  }
+  state.put_system(system);
+  const std::uint64_t answered = digest::crc64nvme(as_bytes(answer), system.state_hash());
+  system.set_state_hash(state.view().hash(answered));
+  state.put_system(system);
+}
+
+}  // namespace
 
 StateMachine::StateMachine(Environment env, std::unique_ptr<kv::KeyValueStore> store)
     : env_(env), store_(std::move(store)) {}
@@ -25,11 +51,13 @@ Result<void> StateMachine::load() {
   durable_index_ = system.applied_index();
   write_epoch_ = system.write_epoch();
   is_initialised_ = !system.cluster_id().empty();
+  hashes_.restart(hash_in(system));
   return {};
 }
 
 Task<Result<std::vector<std::string>>> StateMachine::apply(
     std::vector<raft::CommittedEntry> entries) {
+  if (refusal_) co_return *refusal_;
   auto work = [this, held = std::move(entries)] { return apply_all(held); };
   co_return co_await run_blocking(env_.blocking, std::move(work));
 }
@@ -60,9 +88,10 @@ Result<std::string> StateMachine::apply_one(const raft::CommittedEntry& entry) {
   pb::System& system = applier.system();
   system.set_applied_index(entry.index);
   system.set_applied_term(entry.term);
-  state.put_system(system);
+  put_hashed(state, system, answer);
   if (view.failure()) return *view.failure();
   PREDA_CHECK(store_->write(view.batch()));
+  hashes_.note(hash_in(system));
   applied_index_ = entry.index;
   write_epoch_ = system.write_epoch();
   is_initialised_ = !system.cluster_id().empty();
@@ -71,6 +100,7 @@ Result<std::string> StateMachine::apply_one(const raft::CommittedEntry& entry) {
 }
 
 Task<Result<std::string>> StateMachine::query(std::string request) {
+  if (refusal_) co_return make_error(ErrorCode::Unavailable, refusal_->detail);
   auto work = [this, held = std::move(request)] { return answer_query(*store_, rings_, held); };
   co_return co_await run_blocking(env_.blocking, std::move(work));
 }
@@ -83,6 +113,10 @@ Task<Result<void>> StateMachine::flush() {
   durable_index_ = std::max<std::uint64_t>(durable_index_, index);
   bytes_since_flush_ -= bytes;
   co_return Result<void>{};
+}
+
+void StateMachine::refuse(Error error) {
+  if (!refusal_) refusal_ = std::move(error);
 }
 
 Result<std::string> content_hash(kv::KeyValueStore& store) {

@@ -2,12 +2,14 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "env/environment.h"
 #include "kv/kv.h"
 #include "meta/state/ring_cache.h"
+#include "meta/state_check.h"
 #include "raft/replica.h"
 
 namespace predastore::meta {
@@ -40,8 +42,15 @@ class StateMachine final : public raft::StateMachine {
   std::uint64_t bytes_since_flush() const { return bytes_since_flush_; }
 
   // A serialised pb::Query, answered from the state as it is: the caller has passed a read barrier.
-  // An Error is a failure of the store; refusals are in the answer.
+  // An Error is a failure of the store, or of this replica; refusals are in the answer.
   Task<Result<std::string>> query(std::string request);
+
+  // What was applied lately, to be compared with other replicas.
+  const StateHashes& hashes() const { return hashes_; }
+  // Nothing is applied or answered (Unavailable: others can) any more, which stops the replica with
+  // its next entry.
+  void refuse(Error error);
+  bool is_refusing() const { return refusal_.has_value(); }
 
   // Makes what was applied durable.
   Task<Result<void>> flush();
@@ -57,6 +66,8 @@ class StateMachine final : public raft::StateMachine {
   Environment env_;
   std::unique_ptr<kv::KeyValueStore> store_;
   RingCache rings_;
+  StateHashes hashes_;
+  std::optional<Error> refusal_;
   std::atomic<std::uint64_t> applied_index_ = 0;
   std::atomic<std::uint64_t> durable_index_ = 0;
   std::atomic<std::uint64_t> write_epoch_ = 0;

@@ -16,10 +16,17 @@ constexpr std::size_t kEarlyDamageMax = 100'000;
 
 std::string meta_directory(const Config& config) { return config.data_dir + "/meta"; }
 
+Environment metadata_env_of(Environment env, const NodeOptions& options) {
+  if (!options.metadata_threads.has_value()) return env;
+  const MetadataThreads& threads = *options.metadata_threads;
+  return Environment{env.executor, env.clock, env.random, *threads.files, *threads.blocking};
+}
+
 }  // namespace
 
 Node::Node(Environment env, net::Transport& transport, NodeOptions options)
     : env_(env),
+      metadata_env_(metadata_env_of(env, options)),
       transport_(transport),
       options_(std::move(options)),
       parts_(std::make_unique<Parts>(env, transport)) {}
@@ -166,13 +173,13 @@ Task<Result<std::unique_ptr<raft::Replica>>> Node::open_replica() {
   }
   options.election_timeout = options_.election_timeout;
   options.heartbeat_interval = options_.heartbeat_interval;
-  co_return co_await raft::open_replica(env_, std::move(options), parts_->server, parts_->client,
-                                        *parts_->state_machine);
+  co_return co_await raft::open_replica(metadata_env_, std::move(options), parts_->server,
+                                        parts_->client, *parts_->state_machine);
 }
 
 Task<Result<void>> Node::open_metadata() {
   PREDA_CO_TRY(auto store, co_await open_state());
-  PREDA_CO_TRY(parts_->state_machine, meta::StateMachine::open(env_, std::move(store)));
+  PREDA_CO_TRY(parts_->state_machine, meta::StateMachine::open(metadata_env_, std::move(store)));
   PREDA_CO_TRY(parts_->replica, co_await open_replica());
   meta::MetaOptions meta_options;
   meta_options.self = config().node_id;
@@ -210,7 +217,7 @@ Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state_in(std::string
   options.families = meta::family_names();
   options.large_values = meta::kInline;
   const auto work = [this, &options] { return options_.open_kv(options); };
-  co_return co_await run_blocking(env_.blocking, work);
+  co_return co_await run_blocking(metadata_env_.blocking, work);
 }
 
 meta::Bootstrap Node::bootstrap() const {

@@ -29,11 +29,18 @@ class Registry;
 
 using OpenKv = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
 
+// Where the metadata's files and its blocking work go, when not to where everything else does.
+struct MetadataThreads {
+  FileSystem* files = nullptr;
+  Blocking* blocking = nullptr;
+};
+
 // What a node is made of besides the outside world. The defaults are those of production; the
 // simulator shrinks them so that boundaries are hit all the time.
 struct NodeOptions {
   Config config;
   OpenKv open_kv = kv::open_rocks;
+  std::optional<MetadataThreads> metadata_threads;  // they outlive the node
   // Stored as the first access key when the cluster has none of that id. Empty: not done.
   std::optional<access::AccessKey> root_key;
   bool direct_io = true;
@@ -105,6 +112,7 @@ class Node {
   Task<void> store_root_key();
 
   Environment env_;
+  Environment metadata_env_;
   net::Transport& transport_;
   NodeOptions options_;
   std::unique_ptr<Parts> parts_;

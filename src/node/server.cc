@@ -89,6 +89,7 @@ class Process {
     PREDA_CO_CHECK(co_await open_transport(ca, certificate, key));
     NodeOptions options;
     options.config = config_;
+    options.metadata_threads = {&host_.metadata_files, &host_.metadata_blocking};
     options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
     options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
     options.limits.write_epochs = config_.repair.commit_epochs;

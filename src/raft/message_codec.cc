@@ -82,4 +82,24 @@ Result<Message> decode_message(ByteSpan bytes) {
   return message;
 }
 
+// version u8 | term u64 | index u64
+std::string encode_read_point(const ReadPoint& point) {
+  Encoder out;
+  out.le(kVersion).le(point.term).le(point.index);
+  return std::move(out).take();
+}
+
+Result<ReadPoint> decode_read_point(ByteSpan bytes) {
+  Decoder decoder(bytes);
+  const auto version = decoder.le<std::uint8_t>();
+  if (decoder.ok() && version != kVersion)
+    return make_error(ErrorCode::Unsupported, "a read index of another version");
+  ReadPoint point;
+  point.term = decoder.le<std::uint64_t>();
+  point.index = decoder.le<std::uint64_t>();
+  if (!decoder.finished() || point.term > kIndexMax || point.index > kIndexMax)
+    return make_error(ErrorCode::Corruption, "a read index that no leader gives");
+  return point;
+}
+
 }  // namespace predastore::raft

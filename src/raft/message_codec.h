@@ -19,4 +19,14 @@ std::string encode_message(const Message& message);
 // Unsupported for another version, Corruption for what no voter sends. Believes no length.
 Result<Message> decode_message(ByteSpan bytes);
 
+// What a leader answers to the question for the index of a read (rpc::MessageType::read_index,
+// which has no body): it led in `term` when it was asked or later, and everything that was
+// committed when it was asked is within `index`.
+struct ReadPoint {
+  std::uint64_t term = 0;
+  std::uint64_t index = 0;
+};
+std::string encode_read_point(const ReadPoint& point);
+Result<ReadPoint> decode_read_point(ByteSpan bytes);  // errors as above
+
 }  // namespace predastore::raft

@@ -61,6 +61,11 @@ Task<void> receive(std::shared_ptr<Voter> voter, rpc::Call call) {
   co_await voter->receive(std::move(call));
 }
 
+Task<void> answer_read_point(std::shared_ptr<Voter> voter, rpc::Call call) {
+  if (voter == nullptr) co_return;
+  co_await voter->answer_read_point(std::move(call));
+}
+
 }  // namespace
 
 Task<Result<void>> Replica::transfer_leadership(NodeId, Instant) {
@@ -84,6 +89,8 @@ Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOpti
   const std::weak_ptr<Voter> weak = voter;
   server.handle(rpc::MessageType::raft,
                 [weak](rpc::Call call) { return receive(weak.lock(), std::move(call)); });
+  server.handle(rpc::MessageType::read_index,
+                [weak](rpc::Call call) { return answer_read_point(weak.lock(), std::move(call)); });
   co_return std::unique_ptr<Replica>(std::make_unique<ReplicaHandle>(std::move(voter)));
 }
 

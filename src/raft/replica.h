@@ -62,9 +62,9 @@ class Replica {
   // The answer of apply. NotLeader and Unavailable: nothing was or will be done. TimedOut: outcome
   // unknown. Commands are 1 byte to 8 MiB (else InvalidArgument).
   virtual Task<Result<std::string>> propose(std::string command, Instant deadline) = 0;
-  // Leader only (else NotLeader): a read begun after this returns sees everything committed before
-  // the call. By a majority round begun after the call, shared by all that wait; returns when this
-  // replica has applied that far. TimedOut and Unavailable: ask again.
+  // A read of this replica begun after this returns sees everything committed before the call: up to
+  // the index that the leader, whom another asks, gives after a majority round begun after it was
+  // asked, shared by all that wait. TimedOut, Unavailable, NotLeader: ask again, perhaps elsewhere.
   virtual Task<Result<std::uint64_t>> read_barrier(Instant deadline) = 0;
   // Leader only: hands the leadership to another voter, so that this one can be stopped without the
   // group waiting for an election timeout. Unavailable: it did not come to it, and this one leads
@@ -73,8 +73,8 @@ class Replica {
   virtual ReplicaStatus status() const = 0;
 };
 
-// Opens the log (recovering it) and registers the raft message handler with `server`. `client`
-// carries messages on Lane::raft.
+// Opens the log (recovering it) and registers the handlers of raft messages and of read_index with
+// `server`. `client` carries both on Lane::raft.
 Task<Result<std::unique_ptr<Replica>>> open_replica(Environment env, ReplicaOptions options,
                                                     rpc::Server& server, rpc::Client& client,
                                                     StateMachine& state_machine);

@@ -50,7 +50,6 @@ TEST(Replica, a_follower_refuses_and_says_who_leads) {
   const NodeId leader = cluster.await_leader();
   const NodeId follower = other_than(leader);
   EXPECT_EQ(cluster.propose(follower, "a").error().code, ErrorCode::NotLeader);
-  EXPECT_EQ(cluster.read(follower).error().code, ErrorCode::NotLeader);
   EXPECT_EQ(cluster.at(follower).replica->status().leader, leader);
 }
 
@@ -85,41 +84,6 @@ TEST(Replica, what_was_acknowledged_survives_the_power_of_all) {
   ASSERT_TRUE(cluster.await_equal());
   for (const NodeId id : cluster.voters) EXPECT_EQ(cluster.at(id).machine.live.size(), 20u);
   cluster.check_equal_prefixes();
-}
-
-TEST(Replica, a_leader_that_is_cut_off_commits_nothing_and_lets_no_read_pass) {
-  TestCluster cluster(3);
-  cluster.start_all();
-  const NodeId old = cluster.await_leader();
-  cluster.network->down(old);
-  const auto lost = cluster.begin_propose(old, "lost", 5s);
-  auto read = std::make_shared<std::optional<Result<std::uint64_t>>>();
-  cluster.world.start(cluster.at(old).replica->read_barrier(cluster.world.clock.now() + 5s), read);
-  const NodeId next = cluster.await_leader(old);
-  ASSERT_TRUE(cluster.propose(next, "kept"));
-  cluster.world.run_for(6s);
-  ASSERT_TRUE(lost->has_value() && read->has_value());
-  EXPECT_EQ((*lost)->error().code, ErrorCode::TimedOut);
-  EXPECT_EQ((*read)->error().code, ErrorCode::NotLeader);
-  EXPECT_EQ(cluster.propose(old, "refused").error().code, ErrorCode::NotLeader);
-  cluster.network->up(old);
-  ASSERT_TRUE(cluster.world.run_until([&] { return cluster.at(old).machine.has("kept"); }, 30s));
-  EXPECT_FALSE(cluster.at(old).machine.has("lost"));
-  EXPECT_FALSE(cluster.at(old).machine.has("refused"));
-  cluster.check_equal_prefixes();
-}
-
-TEST(Replica, a_read_waits_until_it_sees_what_was_acknowledged) {
-  TestCluster cluster(3);
-  cluster.start_all();
-  const NodeId leader = cluster.await_leader();
-  for (int i = 0; i < 30; ++i) {
-    ASSERT_TRUE(cluster.propose(leader, std::to_string(i)));
-    const auto index = cluster.read(leader);
-    ASSERT_TRUE(index);
-    EXPECT_GE(*index, cluster.at(leader).machine.applied_index());
-    EXPECT_TRUE(cluster.at(leader).machine.has(std::to_string(i)));
-  }
 }
 
 TEST(Replica, proposals_that_wait_share_a_disk_write) {
@@ -177,6 +141,28 @@ TEST(Replica, a_heartbeat_does_not_wait_for_a_disk) {
   EXPECT_EQ(cluster.at(leader).replica->status().term, term);
   ASSERT_TRUE(cluster.world.run_until([&] { return answer->has_value(); }, 30s));
   EXPECT_TRUE((*answer)->has_value());
+}
+
+TEST(Replica, a_state_machine_that_blocks_does_not_cost_the_leadership) {
+  TestCluster cluster(3);
+  cluster.start_all();
+  const NodeId leader = cluster.await_leader();
+  const std::uint64_t term = cluster.at(leader).replica->status().term;
+  for (const NodeId id : cluster.voters) cluster.at(id).machine.apply_time = 20s;
+  const auto first = cluster.begin_propose(leader, "slow", 60s);
+  cluster.world.run_for(5s);
+  // What comes meanwhile is stored and committed all the same.
+  const std::uint64_t commit = cluster.at(leader).replica->status().commit_index;
+  const auto second = cluster.begin_propose(leader, "behind it", 60s);
+  cluster.world.run_for(10s);
+  EXPECT_FALSE(first->has_value());
+  EXPECT_EQ(cluster.at(leader).replica->status().commit_index, commit + 1);
+  EXPECT_EQ(cluster.leader(), leader);
+  EXPECT_EQ(cluster.at(leader).replica->status().term, term);
+  ASSERT_TRUE(cluster.world.run_until([&] { return second->has_value(); }, 60s));
+  EXPECT_TRUE((*first)->has_value());
+  EXPECT_TRUE((*second)->has_value());
+  EXPECT_EQ(cluster.at(leader).replica->status().term, term);
 }
 
 TEST(Replica, more_proposals_than_allowed_are_refused) {
@@ -324,7 +310,8 @@ TEST(Replica, a_failed_write_ends_the_voter_and_the_others_go_on) {
   const NodeId old = cluster.await_leader();
   ASSERT_TRUE(cluster.propose(old, "before"));
   cluster.at(old).disk.fault = [](std::string_view operation, const std::string& path) {
-    if (operation == "sync" && path.ends_with(".log")) return Result<void>{ErrorCode::Io};
+    if (operation == "sync" && !path.ends_with("vote.0") && !path.ends_with("vote.1"))
+      return Result<void>{ErrorCode::Io};
     return Result<void>{};
   };
   EXPECT_EQ(cluster.propose(old, "unknown").error().code, ErrorCode::TimedOut);
@@ -516,7 +503,7 @@ class RandomRun {
     commands_[command] = cluster_.begin_propose(id, command, 3s);
   }
   void begin_read() {
-    const NodeId id = cluster_.leader().value_or(any());
+    const NodeId id = random_.below(2) == 0 ? any() : cluster_.leader().value_or(any());
     if (!cluster_.runs(id)) return;
     auto answer = std::make_shared<std::optional<Result<std::uint64_t>>>();
     Replica* replica = cluster_.at(id).replica.get();

@@ -53,6 +53,7 @@ Voter::Voter(Environment env, VoterParts parts, rpc::Client& client, StateMachin
       core_(core_options(parts.options, env.random),
             stored_state(parts, state_machine.applied_index()), env.clock.now()),
       cache_(parts.options.cache_bytes_max),
+      client_(client),
       apply_target_(state_machine.applied_index()),
       applied_(state_machine.applied_index()),
       stopping_(env.clock),
@@ -62,6 +63,7 @@ Voter::Voter(Environment env, VoterParts parts, rpc::Client& client, StateMachin
       applied_changed_(env.clock),
       role_changed_(env.clock),
       proposal_queued_(env.clock),
+      read_queued_(env.clock),
       tasks_(env.executor, env.clock) {
   log_ = std::move(parts.log);
   vote_ = std::move(parts.vote);
@@ -85,6 +87,7 @@ Task<void> Voter::run() {
   tasks_.spawn(propose_loop());
   tasks_.spawn(write_loop());
   tasks_.spawn(apply_loop());
+  tasks_.spawn(read_loop());
   for (auto& [peer, link] : links_) tasks_.spawn(link->run());
   (void)co_await tasks_.join();
   is_running_ = false;
@@ -121,13 +124,11 @@ void Voter::resolve_all(ErrorCode unknown_code, const char* detail) {
     proposal.pending->resolve(make_error(unknown_code, detail));
   proposals_.clear();
   proposed_bytes_ = 0;
-  for (auto& [id, read] : reads_)
-    read->resolve(make_error(ErrorCode::Unavailable, "the replica is stopping"));
-  reads_.clear();
+  resolve_reads();
   for (auto& [peer, link] : links_) link->stop();
   for (const Inbound& inbound : inbound_) inbound.stream->reset();
   for (Signal* signal : {&stopping_, &role_changed_, &save_queued_, &apply_wanted_,
-                         &applied_changed_, &proposal_queued_, &idle_})
+                         &applied_changed_, &proposal_queued_, &read_queued_, &idle_})
     signal->notify_all();
 }
 
@@ -289,34 +290,6 @@ void Voter::propose_queued() {
     proposed_bytes_ += sizes[i];
     proposals_[*first_index + i] = {core_.term(), sizes[i], std::move(batch[i].pending)};
   }
-}
-
-Task<Result<std::uint64_t>> Voter::read_barrier(Instant deadline) {
-  if (is_stopping_) co_return make_error(ErrorCode::Unavailable, "the replica is stopped");
-  if (reads_.size() >= options_.pending_max)
-    co_return make_error(ErrorCode::Unavailable, "too many reads are waiting");
-  const std::uint64_t id = ++last_read_id_;
-  const auto pending = std::make_shared<Pending<std::uint64_t>>(env_.clock);
-  reads_[id] = pending;
-  if (!core_.read(id, env_.clock.now())) {
-    reads_.erase(id);
-    co_return make_error(ErrorCode::NotLeader);
-  }
-  ++calls_;
-  pump();
-  bool is_in_time = true;
-  while (!pending->result.has_value() && is_in_time)
-    is_in_time = co_await pending->changed.wait_until(deadline);
-  while (pending->result.has_value() && pending->result->has_value() && is_in_time &&
-         applied_ < pending->result->value() && !is_stopping_)
-    is_in_time = co_await applied_changed_.wait_until(deadline);
-  if (--calls_ == 0) idle_.notify_all();
-  if (!pending->result.has_value())
-    co_return make_error(ErrorCode::TimedOut, "the leader was not confirmed in time");
-  if (pending->result->has_value() && applied_ < pending->result->value())
-    co_return make_error(is_stopping_ ? ErrorCode::Unavailable : ErrorCode::TimedOut,
-                         "not applied in time");
-  co_return *pending->result;
 }
 
 const Entry* Voter::cached(std::uint64_t index) const {

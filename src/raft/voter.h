@@ -12,6 +12,7 @@
 #include "raft/entry_cache.h"
 #include "raft/log/entry_log.h"
 #include "raft/log/vote_file.h"
+#include "raft/message_codec.h"
 #include "raft/peer_link.h"
 #include "raft/replica.h"
 
@@ -48,6 +49,8 @@ class Voter final : public LinkOwner {
   Task<void> stop();
   Task<Result<std::string>> propose(std::string command, Instant deadline);
   Task<Result<std::uint64_t>> read_barrier(Instant deadline);
+  // Answers another replica's question for the index of a read.
+  Task<void> answer_read_point(rpc::Call call);
   Task<Result<void>> transfer_leadership(NodeId to, Instant deadline);
   ReplicaStatus status() const;
   // Messages of one peer, until it or we end the stream. The caller keeps this alive until then.
@@ -91,6 +94,13 @@ class Voter final : public LinkOwner {
   Result<void> admit(std::size_t command_bytes) const;
   void propose_queued();
 
+  // voter_reads.cc
+  Task<void> read_loop();
+  Task<Result<ReadPoint>> find_read_point(Instant deadline);
+  Task<Result<ReadPoint>> own_read_point(Instant deadline);
+  Task<Result<ReadPoint>> ask_for_read_point(NodeId leader, Instant deadline);
+  void resolve_reads();
+
   // voter_tasks.cc: the tasks
   Task<void> tick_loop();
   Task<void> propose_loop();
@@ -112,6 +122,7 @@ class Voter final : public LinkOwner {
   StateMachine& state_machine_;
   Core core_;
   EntryCache cache_;
+  rpc::Client& client_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;
   std::set<NodeId> lost_;
   bool is_pumping_ = false;
@@ -127,8 +138,13 @@ class Voter final : public LinkOwner {
   std::size_t queued_bytes_ = 0;
   std::map<std::uint64_t, Proposal> proposals_;  // by index
   std::size_t proposed_bytes_ = 0;
-  std::map<std::uint64_t, std::shared_ptr<Pending<std::uint64_t>>> reads_;
+  std::map<std::uint64_t, std::shared_ptr<Pending<std::uint64_t>>> reads_;  // of the core
   std::uint64_t last_read_id_ = 0;
+  // Reads that wait for the next question to the leader, and those for which one is under way.
+  std::vector<std::shared_ptr<Pending<std::uint64_t>>> reads_to_ask_;
+  std::vector<std::shared_ptr<Pending<std::uint64_t>>> reads_asked_;
+  std::size_t read_count_ = 0;       // of callers
+  net::Stream* question_ = nullptr;  // to the leader, while it is under way
   std::vector<Inbound> inbound_;
 
   ReplicaStatus noted_;
@@ -143,6 +159,7 @@ class Voter final : public LinkOwner {
   Signal applied_changed_;
   Signal role_changed_;
   Signal proposal_queued_;
+  Signal read_queued_;
   TaskGroup tasks_;
 };
 

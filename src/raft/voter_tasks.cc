@@ -105,6 +105,7 @@ Task<Result<void>> Voter::write_saves() {
   if (!save.entries.empty()) {
     PREDA_CO_CHECK(co_await log_->append(std::move(save.entries)));
     settle_at_ = env_.clock.now() + options_.heartbeat_interval;
+    if (log_->wants_spare()) tasks_.spawn(log_->prepare_spare());
   }
   unsaved_bytes_ -= save.size_bytes;
   if (is_stopping_) co_return Result<void>{};

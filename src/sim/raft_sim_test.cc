@@ -159,6 +159,7 @@ struct Voters {
   std::uint64_t last_value = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t read_count = 0;
+  std::uint64_t follower_read_count = 0;
 };
 
 std::int64_t moment(const Voters& voters) {
@@ -185,12 +186,14 @@ Task<void> work(Voters* voters, std::shared_ptr<Life> life, std::size_t key) {
     operation.end = is_known ? moment(*voters) : RegisterOperation::kUnknown;
     voters->acknowledged += is_known ? 1 : 0;
   } else {
+    const bool is_leader = program->replica->status().role == raft::ReplicaRole::leader;
     const auto barrier = co_await program->replica->read_barrier(deadline);
     if (!barrier || life->is_dead) co_return;
     operation.kind = RegisterOperation::Kind::read;
     operation.value = program->registers->value(key);
     operation.end = moment(*voters);
     ++voters->read_count;
+    voters->follower_read_count += is_leader ? 0 : 1;
   }
   voters->history[key].push_back(operation);
 }
@@ -233,6 +236,7 @@ struct Outcome {
   std::uint64_t hash = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t read_count = 0;
+  std::uint64_t follower_read_count = 0;
 };
 
 Outcome run_voters(std::uint64_t seed, bool syncs_lie = false) {
@@ -274,6 +278,7 @@ Outcome run_voters(std::uint64_t seed, bool syncs_lie = false) {
   voters.scheduler.settle();
   outcome.acknowledged = voters.acknowledged;
   outcome.read_count = voters.read_count;
+  outcome.follower_read_count = voters.follower_read_count;
   voters.scheduler.note(voters.acknowledged);
   outcome.hash = voters.scheduler.history_hash() ^ voters.scheduler.final_draw();
   if (outcome.failure) {
@@ -291,14 +296,128 @@ std::uint64_t seeds_to_run(std::uint64_t sample) {
 TEST(SimulatedVoters, acknowledged_entries_stay_and_reads_are_linearizable) {
   std::uint64_t acknowledged = 0;
   std::uint64_t read_count = 0;
+  std::uint64_t follower_read_count = 0;
   for (std::uint64_t seed = 1; seed <= seeds_to_run(40); ++seed) {
     const Outcome outcome = run_voters(seed);
     ASSERT_FALSE(outcome.failure.has_value()) << *outcome.failure;
     acknowledged += outcome.acknowledged;
     read_count += outcome.read_count;
+    follower_read_count += outcome.follower_read_count;
   }
   EXPECT_GT(acknowledged, 1000u);
   EXPECT_GT(read_count, 1000u);
+  EXPECT_GT(follower_read_count, 500u);
+}
+
+// Five voters with a leader and without faults but those that a test makes.
+struct Calm {
+  explicit Calm(std::uint64_t seed) : voters(seed, 5) {
+    telemetry::set_log_level(telemetry::LogLevel::error);
+    run_until([this] { return leader().has_value(); });
+    EXPECT_TRUE(write(*leader(), 1));
+  }
+  ~Calm() {
+    EXPECT_TRUE(voters.cluster.shut_down());
+    voters.scheduler.settle();
+  }
+  template <class Condition>
+  void run_until(Condition condition) {
+    voters.scheduler.run(condition, voters.scheduler.now() + 60s);
+    ASSERT_TRUE(condition());
+  }
+  std::optional<std::size_t> leader(std::uint64_t term_min = 0) {
+    for (std::size_t i = 0; i < voters.cluster.size(); ++i) {
+      const raft::ReplicaStatus status = program(i).replica->status();
+      if (status.role == raft::ReplicaRole::leader && status.term >= term_min) return i;
+    }
+    return std::nullopt;
+  }
+  VoterProgram& program(std::size_t machine) {
+    return *voters.program(voters.cluster.life(machine));
+  }
+  std::size_t after(std::size_t machine, std::size_t steps) {
+    return (machine + steps) % voters.cluster.size();
+  }
+  static Task<void> propose(raft::Replica* replica, std::string command, Instant deadline,
+                            std::optional<bool>* is_done) {
+    *is_done = (co_await replica->propose(std::move(command), deadline)).has_value();
+  }
+  bool write(std::size_t machine, std::uint64_t value) {
+    std::optional<bool> is_done;
+    voters.cluster.life(machine)->calls.spawn(propose(program(machine).replica.get(),
+                                                      "0=" + std::to_string(value),
+                                                      voters.scheduler.now() + 10s, &is_done));
+    run_until([&] { return is_done.has_value(); });
+    return is_done.value_or(false);
+  }
+  // What a read that begins now at `machine` finds, when it has ended.
+  struct Read {
+    bool has_ended = false;
+    std::optional<std::uint64_t> value;
+  };
+  static Task<void> read(VoterProgram* program, Instant deadline, std::shared_ptr<Read> read) {
+    const auto index = co_await program->replica->read_barrier(deadline);
+    if (index.has_value()) read->value = program->registers->value(0);
+    read->has_ended = true;
+  }
+  std::shared_ptr<Read> begin_read(std::size_t machine, Duration timeout) {
+    auto begun = std::make_shared<Read>();
+    voters.cluster.life(machine)->calls.spawn(
+        read(&program(machine), voters.scheduler.now() + timeout, begun));
+    return begun;
+  }
+
+  Voters voters;
+};
+
+TEST(SimulatedVoters, a_follower_that_hears_only_a_deposed_leader_reads_nothing_old) {
+  Calm calm(11);
+  const std::size_t old = *calm.leader();
+  const std::size_t follower = calm.after(old, 1);
+  calm.run_until([&] { return calm.program(follower).registers->value(0) == 1; });
+  for (const std::size_t near : {old, follower}) {
+    for (std::size_t far = 2; far < 5; ++far) {
+      const NodeId one = calm.voters.cluster.node_of(near);
+      const NodeId other = calm.voters.cluster.node_of(calm.after(old, far));
+      calm.voters.cluster.network().block(one, other);
+      calm.voters.cluster.network().block(other, one);
+    }
+  }
+  // While the old one still believes that it leads, and when the others have long gone on.
+  const auto early = calm.begin_read(follower, 2s);
+  const std::uint64_t term = calm.program(old).replica->status().term;
+  calm.run_until([&] { return calm.leader(term + 1).has_value(); });
+  ASSERT_TRUE(calm.write(*calm.leader(term + 1), 2));
+  const auto late = calm.begin_read(follower, 2s);
+  calm.run_until([&] { return early->has_ended && late->has_ended; });
+  EXPECT_EQ(early->value, std::nullopt);
+  EXPECT_EQ(late->value, std::nullopt);
+  calm.voters.cluster.network().heal();
+  const auto healed = calm.begin_read(follower, 30s);
+  calm.run_until([&] { return healed->has_ended; });
+  EXPECT_EQ(healed->value, 2u);
+}
+
+TEST(SimulatedVoters, a_read_at_a_follower_outlasts_a_leader_that_is_paused) {
+  Calm calm(12);
+  const std::size_t old = *calm.leader();
+  const std::size_t follower = calm.after(old, 1);
+  calm.voters.cluster.pause(old);
+  const auto read = calm.begin_read(follower, 30s);
+  const std::uint64_t term = calm.program(old).replica->status().term;
+  calm.run_until([&] { return calm.leader(term + 1).has_value(); });
+  ASSERT_TRUE(calm.write(*calm.leader(term + 1), 2));
+  const auto late = calm.begin_read(follower, 30s);
+  calm.run_until([&] { return read->has_ended && late->has_ended; });
+  EXPECT_TRUE(read->value.has_value());
+  EXPECT_EQ(late->value, 2u);
+  // It comes back as a follower, and what it reads is not what it knew.
+  const auto at_old = calm.begin_read(old, 30s);
+  calm.voters.cluster.resume(old);
+  calm.run_until([&] { return at_old->has_ended; });
+  if (at_old->value.has_value()) {
+    EXPECT_EQ(at_old->value, 2u);
+  }
 }
 
 // The checks can fail: on disks that say they synced and did not, something acknowledged is lost.

@@ -1,5 +1,8 @@
 #include "meta/state/view.h"
 
+#include "base/codec.h"
+#include "digest/crc.h"
+
 namespace predastore::meta {
 
 std::optional<std::string> StateView::get(kv::Family family, std::string_view key) {
@@ -60,6 +63,23 @@ kv::Batch StateView::batch() const {
     }
   }
   return batch;
+}
+
+// family | has value u8 | key and value with their lengths, in the order of the keys.
+std::uint64_t StateView::hash(std::uint64_t before) const {
+  std::uint64_t hash = before;
+  for (const auto& [family, changes] : changes_) {
+    for (const auto& [key, value] : changes) {
+      Encoder head;
+      head.le(family).le(static_cast<std::uint8_t>(value ? 1 : 0));
+      head.le(static_cast<std::uint64_t>(key.size()));
+      head.le(static_cast<std::uint64_t>(value ? value->size() : 0));
+      hash = digest::crc64nvme(as_bytes(head.str()), hash);
+      hash = digest::crc64nvme(as_bytes(key), hash);
+      if (value) hash = digest::crc64nvme(as_bytes(*value), hash);
+    }
+  }
+  return hash;
 }
 
 Cursor::Cursor(StateView& view, kv::Family family)

@@ -53,6 +53,8 @@ class StateView {
   void mark() { undo_.clear(); }
   void roll_back();
   kv::Batch batch() const;
+  // Of all changes, going on from the one before.
+  std::uint64_t hash(std::uint64_t before) const;
 
  private:
   friend class Cursor;

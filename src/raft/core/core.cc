@@ -168,6 +168,7 @@ void Core::become_follower(std::uint64_t term, std::optional<VoterId> leader, In
   if (term > hard_state_.term) {
     set_hard_state({term, std::nullopt});
     verified_index_ = 0;
+    told_commit_ = 0;
   } else if (role_ != Role::follower) {
     verified_index_ = 0;
   }
@@ -203,6 +204,7 @@ void Core::begin_vote(Instant now, bool is_wanted_by_leader) {
   reset_election_deadline(now);
   set_hard_state({hard_state_.term + 1, options_.self});
   verified_index_ = 0;
+  told_commit_ = 0;
   for (const VoterId peer : other_voters()) {
     Message message = message_to(peer, MessageKind::vote);
     message.hint = is_wanted_by_leader ? 1 : 0;

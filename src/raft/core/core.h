@@ -137,6 +137,9 @@ class Core {
             Instant now);  // false when not the leader; else it comes out in reads or refused_reads
   void saved(std::uint64_t save_number,
              Instant now);  // everything of that output, and of those before, is durable
+  // What a leader of `term` says is committed, with the answer to a read. Counts up to where this
+  // log is known to be that leader's, and later as far as it becomes so.
+  void learn_commit(std::uint64_t term, std::uint64_t index);
   // Hands the leadership to a voter as soon as it has the whole log; takes no proposals meanwhile,
   // and gives it up after an election timeout. False when not the leader, or when it is the target.
   bool transfer(VoterId to, Instant now);
@@ -285,6 +288,7 @@ class Core {
   std::map<VoterId, bool> votes_;
   std::map<VoterId, Progress> progress_;  // leader: of the others
   std::uint64_t verified_index_ = 0;      // follower: up to here the log is this leader's
+  std::uint64_t told_commit_ = 0;         // follower: what this leader has committed, at least
   std::uint64_t round_ = 0;
   std::deque<PendingRead> reads_;
   std::uint64_t term_start_index_ = 0;  // leader: its first entry

@@ -172,6 +172,41 @@ TEST(RaftCore, strangers_and_nonsense_are_ignored) {
   }
 }
 
+TEST(RaftCore, what_a_read_says_is_committed_counts_only_for_the_log_of_that_leader) {
+  CoreOptions options;
+  options.self = VoterId{1};
+  const Instant now{};
+  Core core(options, {{}, {}, 0, {{0, raft::testing::voters_up_to(3)}}}, now);
+  const auto append = [&](std::uint64_t term, std::uint64_t index, std::uint64_t index_term,
+                          std::uint64_t commit) {
+    Message message;
+    message.kind = MessageKind::append;
+    message.from = VoterId{2};
+    message.to = VoterId{1};
+    message.term = term;
+    message.index = index;
+    message.index_term = index_term;
+    message.commit = commit;
+    message.entries.push_back({index + 1, term, "x"});
+    core.receive(message, now);
+    (void)core.take_output();
+  };
+  append(1, 0, 0, 0);
+  append(1, 1, 1, 0);
+  core.learn_commit(1, 1);
+  EXPECT_EQ(core.commit_index(), 1u);
+  core.learn_commit(1, 3);  // the entry is on its way
+  EXPECT_EQ(core.commit_index(), 2u);
+  append(1, 2, 1, 0);
+  EXPECT_EQ(core.commit_index(), 3u);
+  core.learn_commit(1, 9);
+  append(2, 3, 1, 0);  // another leader's entry, of which the first one said nothing
+  EXPECT_EQ(core.commit_index(), 3u);
+  core.learn_commit(1, 9);
+  core.learn_commit(3, 9);
+  EXPECT_EQ(core.commit_index(), 3u);
+}
+
 struct Coverage {
   std::size_t committed = 0;
   int reads = 0;
@@ -199,6 +234,7 @@ void run_random(std::size_t voter_count, unsigned seed, int steps, Coverage& cov
     } else if (choice < 96) {
       if (random() % 16 == 0) cluster.transfer(some, cluster.voters()[random() % voter_count]);
       cluster.read(some);
+      if (random() % 4 == 0) cluster.tell_of_a_read(cluster.voters()[random() % voter_count]);
     } else if (choice < 98) {
       if (cluster.at(some).core == nullptr) {
         cluster.start(some);

@@ -87,7 +87,7 @@ void Core::receive_append(Message message, Instant now) {
   const std::uint64_t last_index = message.index + message.entries.size();
   store_entries(std::move(message.entries));
   verified_index_ = std::max(verified_index_, std::min(last_index, log_.last_index()));
-  commit_to(std::min(message.commit, verified_index_));
+  commit_to(std::min(std::max(message.commit, told_commit_), verified_index_));
   answer_append();
 }
 
@@ -221,7 +221,7 @@ void Core::receive_heartbeat(const Message& message, Instant now) {
     // there may be nothing more to append. What is not verified in this term is not believed.
     if (message.index > 0 && log_.term_at(message.index) == message.index_term)
       verified_index_ = std::max(verified_index_, message.index);
-    commit_to(std::min(message.commit, verified_index_));
+    commit_to(std::min(std::max(message.commit, told_commit_), verified_index_));
     stored_everywhere_ =
         std::max(stored_everywhere_, std::min({message.hint, verified_index_, commit_index_}));
   }
@@ -266,6 +266,12 @@ bool Core::read(std::uint64_t id, Instant now) {
       reads_, [&](const PendingRead& other) { return other.round != 0 && other.round <= round_; });
   if (!is_round_under_way) begin_read_round(now);
   return true;
+}
+
+void Core::learn_commit(std::uint64_t term, std::uint64_t index) {
+  if (term != hard_state_.term || role_ != Role::follower) return;
+  told_commit_ = std::max(told_commit_, index);
+  commit_to(std::min(told_commit_, verified_index_));
 }
 
 void Core::begin_read_round(Instant now) {

@@ -12,7 +12,7 @@ namespace predastore::raft {
 
 struct EntryLogOptions {
   std::string directory;
-  std::uint64_t file_size_bytes = 8u << 20;  // a new file is begun beyond this
+  std::uint64_t file_size_bytes = 8u << 20;  // a new file is begun beyond this; of spare ones
 };
 
 // The entries of one replica, in append-only files (docs/formats/raft_log.md). One append(),
@@ -42,9 +42,15 @@ class EntryLog {
   // From the end of the log on this one is in force, whatever the log says: for an operator's
   // recovery, and for nothing else.
   Task<Result<void>> force_configuration(Configuration configuration);
-  // Of all its files.
+  // Of what its files hold.
   std::uint64_t size_bytes() const;
-  // Removes files that hold nothing after `index`; what is left begins at terms().base_index() + 1.
+  // The next file will have to be made, and appends to it to wait for the file system's journal,
+  // unless prepare_spare() has written one before. That may go beside anything else, and never
+  // fails: without one things are only slower.
+  bool wants_spare() const;
+  Task<void> prepare_spare();
+  // Lets go of files that hold nothing after `index`, and keeps the space of a few for new ones;
+  // what is left begins at terms().base_index() + 1.
   Task<Result<void>> trim_to(std::uint64_t index);
   // Entries first, first+1, ... up to last, at least one, at most about `bytes_max`. NotFound when
   // `first` is not there.
@@ -59,7 +65,8 @@ class EntryLog {
     std::uint64_t before_index = 0;  // the entry before its first
     std::uint64_t before_term = 0;
     std::uint64_t before_chain = 0;
-    std::uint64_t end_bytes = 0;  // of what is durable; the next thing is written here
+    std::uint64_t end_bytes = 0;   // of what is durable; the next thing is written here
+    std::uint64_t size_bytes = 0;  // of the file: what is behind the end was an older one's
   };
   struct Place {
     std::uint64_t sequence = 0;      // of the segment
@@ -69,9 +76,9 @@ class EntryLog {
   };
   EntryLog(FileSystem& files, EntryLogOptions options)
       : files_(files), options_(std::move(options)) {}
+  Task<Result<void>> drop_spares(std::vector<std::string> names);
   Task<Result<void>> drop_before_reset(std::vector<std::string>* names);
   Task<Result<void>> load_segment(std::string name, bool is_last);
-  Task<Result<void>> drop_torn_segment(Segment segment, Buffer bytes, bool is_last);
   Result<void> join_segment(const Segment& segment);
   bool join_configuration(const StoredConfiguration& head, bool is_forced);
   bool note_configuration(const Entry& entry);
@@ -83,6 +90,8 @@ class EntryLog {
   std::uint64_t next_sequence() const {
     return segments_.empty() ? 1 : segments_.back().sequence + 1;
   }
+  Task<Result<void>> fill(Segment& spare);
+  Task<Result<void>> let_go(Segment segment);
   Task<Result<void>> write_group(std::vector<Entry> entries);
   void cut_from(std::uint64_t index);
   std::string mark_block() const;
@@ -99,7 +108,10 @@ class EntryLog {
   std::deque<Segment> segments_;  // consecutive sequences
   std::deque<Place> places_;      // of entry base_index + 1 + i
   std::uint64_t last_group_offset_bytes_ = 0;
-  bool is_mark_pending_ = false;  // that of the last group
+  bool is_mark_pending_ = false;   // that of the last group
+  std::deque<Segment> spares_;     // no part of the log
+  bool is_preparing_ = false;      // one of them
+  bool is_spare_refused_ = false;  // there was no room for one, since the last file was begun
 };
 
 }  // namespace predastore::raft

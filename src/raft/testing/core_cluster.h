@@ -140,6 +140,7 @@ class CoreCluster {
       // covered.
       ASSERT_GE(read.index, read_floor_.at(read.id)) << "a stale read";
       replica.reads.erase(read.id);
+      read_points_.emplace_back(replica.core->term(), read.index);
       ++released_reads;
     }
     for (const std::uint64_t read : output.refused_reads) replica.reads.erase(read);
@@ -289,6 +290,15 @@ class CoreCluster {
   }
 
   std::size_t network_size() const { return network_.size(); }
+  // The answer to a read, now or long after, comes to one that may follow that leader or not.
+  void tell_of_a_read(VoterId id) {
+    CoreReplica& replica = replicas_[id];
+    if (replica.core == nullptr || read_points_.empty() || paused_.contains(id)) return;
+    const std::size_t late = random_() % std::min<std::size_t>(read_points_.size(), 4);
+    const auto [term, index] = read_points_[read_points_.size() - 1 - late];
+    replica.core->learn_commit(term, index);
+    drain(id);
+  }
   void lose(std::size_t position) {
     network_.erase(network_.begin() + static_cast<std::ptrdiff_t>(position));
   }
@@ -347,6 +357,7 @@ class CoreCluster {
   std::vector<Entry> committed_;
   std::map<std::uint64_t, VoterId> leaders_;
   std::map<std::uint64_t, std::uint64_t> read_floor_;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> read_points_;  // (term, index) of released
   std::uint64_t last_read_ = 0;
 };
 

@@ -65,6 +65,7 @@ void CoreInspector::describe(const Core& core, std::string& out) {
   add_node(core.transfer_to_);
   add(core.stored_everywhere_);
   add(core.verified_index_);
+  add(core.told_commit_);
   add(core.round_);
   for (const auto& read : core.reads_) {
     add(read.id);

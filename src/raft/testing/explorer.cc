@@ -161,6 +161,8 @@ class Explorer {
       if (budget.trims > 0 && voter.applied > voter.core->log().base_index())
         actions.push_back({Kind::trim, i});
       if (can_fetch(state, voter)) actions.push_back({Kind::fetch, i});
+      for (std::size_t which = 0; which < state.read_points.size(); ++which)
+        actions.push_back({Kind::tell, i, which});
       if (voter.core->role() != ReplicaRole::leader) {
         if (budget.timeouts > 0 && voter.core->term() < budget.term_max)
           actions.push_back({Kind::timeout, i});
@@ -281,6 +283,12 @@ class Explorer {
         voter.disk_base = voter.applied;
         break;
       case Kind::fetch: fetch(state, voter); break;
+      case Kind::tell: {
+        const auto& [term, index] =
+            *std::next(state.read_points.begin(), static_cast<std::ptrdiff_t>(action.detail));
+        voter.core->learn_commit(term, index);
+        break;
+      }
       case Kind::crash: crash(state, voter, action.detail); break;
       case Kind::restart: begin(voter, which); break;
     }
@@ -361,6 +369,7 @@ class Explorer {
       for (const ReleasedRead& read : output.reads) {
         ++result_.reads;
         if (read.index < state.ghost->floors.at(read.id)) violate("a stale read");
+        state.read_points.emplace(voter.core->term(), read.index);
       }
     }
     (void)voter.core->take_output();
@@ -514,6 +523,7 @@ class Explorer {
     for (std::size_t i = 0; i < ghost.committed.size(); ++i)
       feed(hash, ghost.committed[i].term * 64 + ghost.committed_in[i]);
     for (const auto& [read, floor] : ghost.floors) feed(hash, read * 64 + floor);
+    for (const auto& [term, index] : state.read_points) feed(hash, term * 64 + index);
     return hash;
   }
 
@@ -528,14 +538,11 @@ class Explorer {
   }
 
   std::string describe(const State& state, const Action& action) const {
-    static constexpr const char* kNames[] = {"deliver",     "deliver a copy of",
-                                             "save",        "timeout",
-                                             "heartbeat",   "quorum loss",
-                                             "propose",     "read",
-                                             "unreachable", "transfer",
-                                             "change",      "trim",
-                                             "fetch",       "crash",
-                                             "restart"};
+    static constexpr const char* kNames[] = {
+        "deliver",     "deliver a copy of", "save",    "timeout",
+        "heartbeat",   "quorum loss",       "propose", "read",
+        "unreachable", "transfer",          "change",  "trim",
+        "fetch",       "tell of a read",    "crash",   "restart"};
     std::string text = kNames[static_cast<std::size_t>(action.kind)];
     if (action.kind == Kind::deliver || action.kind == Kind::duplicate) {
       const Message& m = state.network[action.which]->message;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +62,7 @@ struct State {
   std::array<std::shared_ptr<const Voter>, kVotersMax> voters;
   std::vector<std::shared_ptr<const Letter>> network;  // sorted by hash
   std::shared_ptr<const Ghost> ghost;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> read_points;  // (term, index) of released reads
   Budget budget;
   std::uint64_t last_read = 0;
   std::uint64_t last_command = 0;
@@ -80,6 +82,7 @@ enum class Kind {
   change,
   trim,
   fetch,
+  tell,
   crash,
   restart,
 };
@@ -87,7 +90,7 @@ struct Action {
   Kind kind;
   std::size_t which = 0;  // voter, or place in the network
   std::size_t detail =
-      0;  // change: which · crash: saves kept, doubled, plus one if a hard state goes ahead
+      0;  // change, tell: which · crash: saves kept, doubled, plus one if a hard state goes ahead
 };
 
 inline void store(Voter& voter, const Save& save) {

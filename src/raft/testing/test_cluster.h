@@ -19,6 +19,7 @@ namespace predastore::raft::testing {
 class TestStateMachine final : public StateMachine {
  public:
   Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) override {
+    if (clock != nullptr && apply_time > Duration::zero()) co_await sleep_for(*clock, apply_time);
     if (fault.has_value()) co_return *fault;
     std::vector<std::string> answers;
     for (CommittedEntry& entry : entries) {
@@ -44,6 +45,31 @@ class TestStateMachine final : public StateMachine {
   std::size_t flushed = 0;
   std::size_t batches = 0;
   std::optional<Error> fault;
+  Clock* clock = nullptr;  // of apply_time
+  Duration apply_time{};
+};
+
+// Counts the streams that are opened through another one.
+class CountingTransport final : public net::Transport {
+ public:
+  explicit CountingTransport(std::unique_ptr<net::Transport> inner) : inner_(std::move(inner)) {}
+  void set_address(NodeId node, std::string address) override {
+    inner_->set_address(node, std::move(address));
+  }
+  Task<Result<std::unique_ptr<net::Stream>>> open(NodeId peer, net::Lane lane,
+                                                  Instant deadline) override {
+    ++opened;
+    co_return co_await inner_->open(peer, lane, deadline);
+  }
+  Task<Result<std::unique_ptr<net::Stream>>> accept() override {
+    co_return co_await inner_->accept();
+  }
+  Task<void> stop() override { co_await inner_->stop(); }
+
+  std::size_t opened = 0;
+
+ private:
+  std::unique_ptr<net::Transport> inner_;
 };
 
 // Voters on one loop in virtual time, on a network and disks in memory.
@@ -53,7 +79,7 @@ class TestCluster {
     fakes::TestDisk disk;
     std::unique_ptr<fakes::TestFiles> files;
     TestStateMachine machine;
-    std::unique_ptr<net::Transport> transport;
+    std::unique_ptr<CountingTransport> transport;
     std::unique_ptr<rpc::Server> server;
     std::unique_ptr<rpc::Client> client;
     std::unique_ptr<Replica> replica;
@@ -69,6 +95,7 @@ class TestCluster {
       Node& node = nodes[id];
       node.files = std::make_unique<fakes::TestFiles>(node.disk);
       node.disk.clock = &world.clock;
+      node.machine.clock = &world.clock;
     }
   }
   ~TestCluster() {
@@ -83,7 +110,7 @@ class TestCluster {
   Result<void> start(NodeId id) {
     Node& node = at(id);
     const Environment env = world.env(*node.files);
-    node.transport = network->endpoint(id);
+    node.transport = std::make_unique<CountingTransport>(network->endpoint(id));
     node.server = std::make_unique<rpc::Server>(env, *node.transport);
     node.client = std::make_unique<rpc::Client>(env, *node.transport);
     ReplicaOptions opened = options;
