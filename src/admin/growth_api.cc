@@ -43,7 +43,7 @@ Result<std::uint64_t> number_of(const std::string& text) {
 
 bool GrowthApi::is_for(std::string_view path) {
   return path.starts_with("/v1/jobs") || path.starts_with("/v1/nodes") ||
-         path.starts_with("/v1/ring");
+         path.starts_with("/v1/ring") || path.starts_with("/v1/heal");
 }
 
 Instant GrowthApi::deadline() const { return env_.clock.now() + kTimeout; }
@@ -80,6 +80,7 @@ Task<void> GrowthApi::handle(http::Exchange& exchange) {
 
 Task<Result<std::string>> GrowthApi::answer(GrowthRequest request) {
   if (request.collection == "jobs") co_return co_await answer_jobs(std::move(request));
+  if (request.collection == "heal") co_return co_await heal_.answer(std::move(request));
   if (request.collection == "nodes" || request.collection == "ring")
     co_return co_await topology_.answer(std::move(request));
   co_return nothing_there();
@@ -102,7 +103,7 @@ Task<Result<std::string>> GrowthApi::answer_jobs(GrowthRequest request) {
     state = JobState::paused;
   } else if (request.action == "cancel") {
     state = JobState::cancelled;
-  } else if (request.action != "resume") {
+  } else if (request.action != "resume" && request.action != "retry") {
     co_return nothing_there();
   }
   PREDA_CO_TRY(const JobRecord job, co_await growth_.set_job_state(JobId{id}, state, deadline()));

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "admin/growth_request.h"
+#include "admin/heal_api.h"
 #include "admin/topology_api.h"
 #include "env/environment.h"
 #include "http/server.h"
@@ -13,12 +14,16 @@
 namespace predastore::admin {
 
 // What the administration says and changes of a cluster that grows: /v1/jobs, and what TopologyApi
-// has. Used on one loop.
+// and HealApi have. Used on one loop.
 class GrowthApi {
  public:
   // All outlive this.
   GrowthApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth)
-      : env_(env), meta_(meta), growth_(growth), topology_(env, view, meta, growth) {}
+      : env_(env),
+        meta_(meta),
+        growth_(growth),
+        topology_(env, view, meta, growth),
+        heal_(env, view, meta) {}
 
   static bool is_for(std::string_view path);
   Task<void> handle(http::Exchange& exchange);
@@ -35,6 +40,7 @@ class GrowthApi {
   meta::MetaService& meta_;
   meta::Growth& growth_;
   TopologyApi topology_;
+  HealApi heal_;
 };
 
 }  // namespace predastore::admin

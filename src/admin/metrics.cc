@@ -147,6 +147,30 @@ void add_upkeep(Page& page, const repair::UpkeepStatus& upkeep) {
              of(upkeep.drives_rolled_back));
 }
 
+// The progress is known to the node that leads, and shown by it alone.
+void add_heal(Page& page, const repair::HealStatus& heal) {
+  page.counter("predastore_heal_chunks_total", "Chunks that this node has repaired.",
+               of(heal.chunks_repaired));
+  page.counter("predastore_heal_bytes_total", "Their logical bytes.", of(heal.bytes_repaired));
+  page.gauge("predastore_client_requests", "Requests for bytes, now or within the last second.",
+             heal.clients.in_flight);
+  page.gauge("predastore_client_requests_late",
+             "Of them, those that wait too long for the cluster.", heal.clients.late);
+  const repair::HealProgress& progress = heal.progress;
+  if (!progress.is_leading) return;
+  page.gauge("predastore_heal_paused", "1 while an operator wants no healing.",
+             progress.is_paused ? 1 : 0);
+  page.gauge("predastore_heal_left_chunks", "Chunks that are to be repaired.",
+             of(progress.chunks_left));
+  page.gauge("predastore_heal_left_bytes", "Their logical bytes.", of(progress.bytes_left));
+  page.gauge("predastore_heal_waiting_chunks", "Of them, those that wait for a node.",
+             of(progress.chunks_waiting));
+  page.gauge("predastore_heal_unrepairable_chunks", "Damaged beyond what parity gives.",
+             of(progress.chunks_unrepairable));
+  page.gauge("predastore_heal_bytes_per_second", "Repaired in the last seconds, by all nodes.",
+             of(progress.bytes_per_second));
+}
+
 void add_process(Page& page, const LocalNumbers& local) {
   page.gauge("predastore_build_info", "Always 1; the version is in the label.", 1,
              {{"version", local.version}});
@@ -181,6 +205,7 @@ std::string metrics_text(const ClusterReport& report, const Verdict& verdict,
   add_drives(page, local.drives);
   add_drive(page, local.drive);
   add_upkeep(page, local.upkeep);
+  add_heal(page, local.heal);
   add_process(page, local);
   page.add(local.more);
   return page.text();

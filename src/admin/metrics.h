@@ -26,6 +26,7 @@ struct LocalNumbers {
   double cpu_seconds = 0;
   std::uint64_t open_files = 0;
   repair::UpkeepStatus upkeep;
+  repair::HealStatus heal;
   std::vector<prometheus::MetricFamily> more;  // of the S3 face, as they are
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <charconv>
 #include <string>
 #include <utility>
 
@@ -180,18 +179,6 @@ Task<void> OptionsApi::show_cluster(http::Exchange& exchange) {
   co_await respond_json(exchange, 200, json::serialize(body));
 }
 
-// Every node reconciles once when the value is another one.
-Task<Result<void>> OptionsApi::have_all_reconcile() {
-  PREDA_CO_TRY(auto before, co_await meta_.get_setting(repair::kReconcileSetting, deadline()));
-  std::uint64_t count = 0;
-  if (before) std::from_chars(before->data(), before->data() + before->size(), count);
-  meta::SettingChange change;
-  change.name = repair::kReconcileSetting;
-  change.expected = std::move(before);
-  change.value = std::to_string(count + 1);
-  co_return co_await meta_.change_setting(std::move(change), deadline());
-}
-
 Task<void> OptionsApi::change_cluster(http::Exchange& exchange) {
   const auto body = co_await read_body(exchange, kBodyBytesMax);
   auto change = body ? cluster_change_of(*body) : Result<ClusterChange>(body.error());
@@ -201,7 +188,8 @@ Task<void> OptionsApi::change_cluster(http::Exchange& exchange) {
   } else {
     changed = change.error();
   }
-  if (changed && change->wants_reconcile) changed = co_await have_all_reconcile();
+  if (changed && change->wants_reconcile)
+    changed = co_await repair::request_reconcile(meta_, deadline());
   if (!changed) {
     co_await refuse(exchange, changed.error());
     co_return;

@@ -24,7 +24,6 @@ class OptionsApi {
   Task<void> show_bucket(http::Exchange& exchange, std::string name);
   Task<void> change_bucket(http::Exchange& exchange, std::string name);
   Task<void> show_cluster(http::Exchange& exchange);
-  Task<Result<void>> have_all_reconcile();
   Task<void> change_cluster(http::Exchange& exchange);
   Instant deadline() const;
 

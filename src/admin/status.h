@@ -10,6 +10,7 @@
 #include "env/task.h"
 #include "meta/meta_service.h"
 #include "model/layout.h"
+#include "repair/heal_status.h"
 #include "repair/upkeep_status.h"
 #include "shard/drive_set.h"
 
@@ -35,6 +36,8 @@ struct NodeReport {
   std::uint64_t applied_index = 0;
   std::vector<shard::DriveInfo> drives;  // empty: of a version that did not tell
   repair::UpkeepStatus upkeep;           // of its own drives
+  repair::HealStatus heal;
+  std::uint64_t node_digest = 0;  // of the nodes it knows; 0: of a version that did not tell
 };
 
 // What is needed to judge the state of the cluster; gathered by ClusterView::look().

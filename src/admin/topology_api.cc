@@ -7,6 +7,7 @@
 
 #include "admin/growth_json.h"
 #include "base/text.h"
+#include "model/node_digest.h"
 
 namespace predastore::admin {
 
@@ -16,7 +17,8 @@ namespace {
 
 constexpr Duration kTimeout = 10s;
 constexpr Duration kLookTimeout = 1500ms;
-constexpr Duration kNodesLearn = 1500ms;  // a little longer than they take to see a change
+constexpr Duration kNodesLearn = 15s;  // they look every second
+constexpr Duration kAskAgainAfter = 200ms;
 constexpr const char* kStagedSetting = "ring.staged";
 constexpr std::uint32_t kPage = 1000;
 constexpr std::uint64_t kCountedMax = 5'000'000;
@@ -120,6 +122,25 @@ Task<Result<bool>> TopologyApi::is_up(NodeId node) {
   co_return found->is_up;
 }
 
+// Every node that is up has the address of a new one before it is to write there. One that does not
+// tell is of a version that looked every second as well.
+Task<Result<void>> TopologyApi::wait_until_known() {
+  const Instant until = env_.clock.now() + kNodesLearn;
+  for (;;) {
+    PREDA_CO_TRY(const meta::Topology topology, co_await growth_.topology(deadline()));
+    const std::uint64_t digest = node_digest(topology.nodes);
+    const ClusterReport report = co_await view_.look(env_.clock.now() + kLookTimeout);
+    const auto behind = std::ranges::find_if(report.nodes, [digest](const NodeReport& node) {
+      return node.is_up && node.node_digest != 0 && node.node_digest != digest;
+    });
+    if (behind == report.nodes.end()) co_return Result<void>{};
+    if (env_.clock.now() >= until)
+      co_return make_error(ErrorCode::Unavailable,
+                           "node " + behind->name + " does not know all nodes yet; come again");
+    co_await sleep_for(env_.clock, kAskAgainAfter);
+  }
+}
+
 Task<Result<std::string>> TopologyApi::put_node(std::string body) {
   PREDA_CO_TRY(const json::object wanted, object_of(body));
   NodeRecord node;
@@ -195,6 +216,7 @@ Task<Result<std::string>> TopologyApi::replace(NodeRecord node, std::string with
   PREDA_CO_TRY(const bool up, co_await is_up(node.node));
   PREDA_CO_TRY(const meta::Topology topology, co_await growth_.topology(deadline()));
   if (repair::names(topology.ring, node.node)) {
+    PREDA_CO_CHECK(co_await wait_until_known());
     PREDA_CO_TRY(RingRecord ring, repair::with_replaced(topology.ring, node.node, other.node));
     PREDA_CO_CHECK(co_await growth_.new_ring(topology.ring.epoch, std::move(ring), deadline()));
   }
@@ -296,8 +318,7 @@ Task<Result<std::string>> TopologyApi::apply(std::string body) {
     PREDA_CO_TRY(const bool up, co_await is_up(slot.node));
     if (!up) co_return make_error(ErrorCode::Conflict, "a new node of the ring is not up");
   }
-  // Every node has the address of a new one before it is to write there.
-  co_await sleep_for(env_.clock, kNodesLearn);
+  PREDA_CO_CHECK(co_await wait_until_known());
   PREDA_CO_CHECK(
       co_await growth_.new_ring(topology.ring.epoch, std::move(change->ring), deadline()));
   PREDA_CO_CHECK(co_await meta_.put_setting(kStagedSetting, {}, deadline()));

@@ -44,6 +44,7 @@ class TopologyApi {
 
   Task<Result<NodeRecord>> find_node(std::string name);
   Task<Result<bool>> is_up(NodeId node);
+  Task<Result<void>> wait_until_known();
   Task<Result<std::optional<Staged>>> staged();
   Task<Result<repair::RingPreview::Counts>> count(RingRecord ring);
   Task<Result<void>> leave_ring(NodeId node);

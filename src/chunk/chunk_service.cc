@@ -102,4 +102,11 @@ Task<Result<ChunkLayout>> ChunkService::rebuild(RebuildRequest request, Instant 
   co_return co_await run.execute();
 }
 
+Task<Result<ChunkLayout>> rebuild_at(Pace pace, ChunkService& service, RebuildRequest request,
+                                     Instant deadline) {
+  PREDA_CO_CHECK(check_layout(request.layout));
+  RebuildRun run{service, std::move(request), deadline, std::move(pace)};
+  co_return co_await run.execute();
+}
+
 }  // namespace predastore::chunk

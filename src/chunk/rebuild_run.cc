@@ -103,6 +103,7 @@ Task<Result<std::vector<Buffer>>> RebuildRun::read_window(std::uint32_t first,
   request.offset_bytes = std::uint64_t{first} * stripe_size_bytes(layout().rs);
   for (std::uint32_t i = first; i < first + count; ++i)
     request.size_bytes += segment::stripe_size(layout().size_bytes, k, StripeIndex{i});
+  if (pace_) co_await pace_(request.size_bytes);
   for (const Output& output : outputs_) request.last_resort.push_back(output.role);
   auto run = std::make_shared<ReadRun>(service_, std::move(request));
   PREDA_CO_CHECK(co_await ReadRun::execute(run));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "chunk/chunk_service.h"
+#include "chunk/paced_rebuild.h"
 #include "segment/codec.h"
 
 namespace predastore::chunk {
@@ -16,8 +17,11 @@ namespace predastore::chunk {
 class RebuildRun {
  public:
   // `service` outlives this.
-  RebuildRun(ChunkService& service, RebuildRequest request, Instant deadline)
-      : service_(service), request_(std::move(request)), deadline_(deadline) {}
+  RebuildRun(ChunkService& service, RebuildRequest request, Instant deadline, Pace pace = {})
+      : service_(service),
+        request_(std::move(request)),
+        deadline_(deadline),
+        pace_(std::move(pace)) {}
   Task<Result<ChunkLayout>> execute();
 
  private:
@@ -41,6 +45,7 @@ class RebuildRun {
   ChunkService& service_;
   RebuildRequest request_;
   Instant deadline_;
+  Pace pace_;
   std::vector<Output> outputs_;
   segment::Codec codec_ = segment::Codec::raw;  // as the segments of this window were found
   std::uint64_t crc64nvme_ = 0;

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/growth_commands.h"
+#include "cli/heal_commands.h"
 #include "cli/node_add.h"
 #include "cli/topology_commands.h"
 
@@ -26,6 +27,7 @@ struct Parsed {
   DemoOptions demo;
   std::string directory = kDefaultDirectory;
   std::uint32_t number = 0;
+  bool is_spare = false;
   std::string config_file;
   StatusOptions status;
   std::string output = "table";
@@ -111,7 +113,10 @@ void add_demo(CLI::App& root, Parsed& parsed) {
   add_node_command(*demo, parsed, "pause", "Let a node's process stand still", demo_pause);
   add_node_command(*demo, parsed, "resume", "Let a paused process go on", demo_resume);
   add_cluster_command(*demo, parsed, "stop", "Stop all nodes; the data stays", demo_stop);
-  add_cluster_command(*demo, parsed, "add", "Add a node to the cluster and to its ring", demo_add);
+  CLI::App* add = demo->add_subcommand("add", "Add a node to the cluster and to its ring");
+  add_directory(*add, parsed.directory);
+  add->add_flag("--spare", parsed.is_spare, "Not to the ring: it is to replace another one");
+  choose(*add, parsed, [&parsed] { return demo_add(parsed.directory, parsed.is_spare); });
   add_cluster_command(*demo, parsed, "check", "Store an object and read it through every node",
                       demo_check);
 }
@@ -355,6 +360,7 @@ int run(int argc, const char* const* argv) {
   add_drive_tools(root, parsed);
   bench::add_command(root, &parsed.command);
   add_growth_commands(root, &parsed.command);
+  add_heal_commands(root, &parsed.command);
   add_topology_commands(root, &parsed.command);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {

@@ -154,6 +154,8 @@ void add_jobs(CLI::App& root, const Shared& parsed) {
     with_id(add(*job, parsed, verb, "Have a job " + verb + "d",
                 [verb](const Parsed& p) { return change_job(p, verb); }));
   }
+  with_id(add(*job, parsed, "retry", "Have a job that failed go on at once",
+              [](const Parsed& p) { return change_job(p, "retry"); }));
   add(*job, parsed, "rate", "How many bytes a second all jobs may read together", set_rate)
       ->add_option("BYTES", parsed->rate, "0: without a limit")
       ->required();

@@ -224,7 +224,7 @@ int node_add(const ClusterChoice& cluster, const NodeAddOptions& options) {
   return kExitOk;
 }
 
-int demo_add(const std::string& directory) {
+int demo_add(const std::string& directory, bool is_spare) {
   auto layout = load_demo(directory);
   if (!layout) return fail(kExitNotFound, layout.error().detail);
   const auto number = static_cast<std::uint32_t>(layout->nodes.size() + 1);
@@ -265,6 +265,11 @@ int demo_add(const std::string& directory) {
   if (!wait_until_it_is_up(cluster, added.entry.name))
     return fail(kExitFailed, "the others do not see the new node");
   fmt::print("node {} runs: S3 on http://{}\n", number, added.entry.s3_address);
+  if (is_spare) {
+    fmt::print("next: predastore node replace OLD --with {} --dir {}\n", added.entry.name,
+               cluster.directory);
+    return kExitOk;
+  }
   return put_into_ring(cluster, added.entry.name);
 }
 

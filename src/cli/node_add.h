@@ -16,7 +16,8 @@ struct NodeAddOptions {
 // cluster, and registers it. It holds nothing before the ring names it.
 int node_add(const ClusterChoice& cluster, const NodeAddOptions& options);
 
-// A further node of a local cluster: made, registered, started, and put into the ring.
-int demo_add(const std::string& directory);
+// A further node of a local cluster: made, registered, started, and put into the ring, unless it is
+// a spare one.
+int demo_add(const std::string& directory, bool is_spare);
 
 }  // namespace predastore::cli

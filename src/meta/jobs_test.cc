@@ -82,6 +82,26 @@ TEST_F(MetaJobs, a_paused_job_takes_a_last_report_and_cannot_be_claimed) {
             ErrorCode::Conflict);
 }
 
+TEST_F(MetaJobs, a_job_that_failed_runs_again_from_where_it_was_unless_a_later_one_does) {
+  const JobRecord job = claim(start_job("b").value(), 1).value();
+  const auto set = [this](JobId id, JobState state) {
+    return run(growth().set_job_state(id, state, soon()));
+  };
+  ASSERT_TRUE(report(job, JobState::failed, 9));
+  EXPECT_EQ(code_of(set(job.id, JobState::paused)), ErrorCode::Conflict);
+  ASSERT_TRUE(set(job.id, JobState::running));
+  const JobRecord again = claim(job, 2).value();
+  EXPECT_EQ(again.progress.cursor, "b/k");
+  EXPECT_EQ(code_of(start_job("b")), ErrorCode::AlreadyExists);
+  ASSERT_TRUE(report(again, JobState::failed, 10));
+  ASSERT_TRUE(start_job("b"));
+  EXPECT_EQ(code_of(set(job.id, JobState::running)), ErrorCode::Conflict);
+  const JobRecord other = claim(start_job("c").value(), 1).value();
+  ASSERT_TRUE(report(other, JobState::failed, 0));
+  ASSERT_TRUE(set(other.id, JobState::cancelled));
+  EXPECT_EQ(code_of(set(other.id, JobState::running)), ErrorCode::Conflict);
+}
+
 TEST_F(MetaJobs, ids_are_counted_on_when_old_jobs_are_forgotten) {
   for (std::uint64_t i = 1; i <= 130; ++i) {
     const JobRecord job = start_job("b").value();

@@ -88,6 +88,8 @@ Task<void> NodeClusterView::ask(admin::NodeReport* entry, admin::ClusterReport* 
   }
   entry->upkeep = status->upkeep;
   if (entry->upkeep.drives_rolled_back > 0) entry->is_drive_good = false;
+  entry->heal = std::move(status->heal);
+  entry->node_digest = status->node_digest;
   entry->version = status->version;
   entry->voter_failure = status->replica.failure;
   entry->capacity_bytes = status->drive.capacity_bytes;

@@ -21,6 +21,7 @@ class Growing {
     chunk::ChunkService& chunks;
     shard::ShardService& shards;
     std::function<void(const ShardKey&)> on_damage;
+    repair::Throttle::Load load;  // what clients want of the cluster; may be empty
   };
   // All outlive this.
   Growing(Environment env, NodeId self, Services services, std::function<bool()> is_active);

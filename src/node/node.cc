@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "meta/keys.h"
+#include "model/node_digest.h"
 #include "node/node_parts.h"
 #include "node/remote_replica.h"
 #include "telemetry/log.h"
@@ -69,6 +70,7 @@ Task<void> Node::run() {
   parts.serving.spawn(parts.server.run());
   parts.serving.spawn(parts.replica->run());
   parts.duties.spawn(parts.meta->run());
+  parts.duties.spawn(parts.peers->run());
   if (options_.run_repair) {
     parts.duties.spawn(parts.repairer->run());
     parts.duties.spawn(parts.care->run());
@@ -86,6 +88,7 @@ Task<void> Node::stop() {
   Parts& parts = *parts_;
   parts.stopping.notify_all();
   parts.repairer->stop();
+  parts.peers->stop();
   parts.care->stop();
   parts.growing->stop();
   parts.registry->stop();
@@ -116,6 +119,9 @@ Task<void> Node::store_root_key() {
 void Node::attach_ping() {
   parts_->server.handle(rpc::MessageType::ping, [this](rpc::Call call) -> Task<void> {
     return answer_ping(std::move(call));
+  });
+  parts_->server.handle(kRepairChunk, [this](rpc::Call call) -> Task<void> {
+    return parts_->peers->answer(std::move(call));
   });
 }
 
@@ -249,13 +255,14 @@ Task<Result<void>> Node::open_services() {
   PREDA_CO_CHECK(object::ChunkedObjectStore::check(object_options));
   parts_->objects = std::make_unique<object::ChunkedObjectStore>(env_, *parts_->meta,
                                                                  *parts_->chunks, object_options);
-  repair::RepairOptions repair_options;
-  repair_options.interval = options_.repair_interval;
-  parts_->repairer =
-      std::make_unique<repair::Repairer>(env_, repair_options, *parts_->meta, *parts_->chunks,
-                                         *parts_->shards, [this] { return is_leader(); });
-  Growing::Services services{*parts_->meta, parts_->meta->growth(), *parts_->chunks,
-                             *parts_->shards, [this](const ShardKey& key) { note_damage(key); }};
+  parts_->metered = std::make_unique<MeteredObjects>(env_.clock, *parts_->objects);
+  open_repair();
+  Growing::Services services{*parts_->meta,
+                             parts_->meta->growth(),
+                             *parts_->chunks,
+                             *parts_->shards,
+                             [this](const ShardKey& key) { note_damage(key); },
+                             [this] { return parts_->peers->load(); }};
   parts_->growing =
       std::make_unique<Growing>(env_, config().node_id, services, [this] { return is_leader(); });
   DriveCareOptions care = options_.care;
@@ -267,6 +274,31 @@ Task<Result<void>> Node::open_services() {
   co_return Result<void>{};
 }
 
+void Node::open_repair() {
+  HealPeers::Access access;
+  access.self = config().node_id;
+  access.nodes = [this] {
+    std::vector<NodeId> nodes;
+    for (const NodeRecord& node : parts_->registry->nodes()) nodes.push_back(node.node);
+    return nodes;
+  };
+  access.ask = [this](NodeId node, Instant deadline) { return ping(node, deadline); };
+  access.is_active = [this] { return is_leader(); };
+  access.repair_here = [this](repair::RepairOrder order) {
+    return parts_->repairer->repair(order);
+  };
+  parts_->peers = std::make_unique<HealPeers>(env_, parts_->client, std::move(access));
+  repair::RepairOptions options;
+  options.heal.interval = options_.repair_interval;
+  options.report_interval = options_.repair_interval;
+  repair::Repairer::Loads loads;
+  loads.node = [this] { return parts_->metered->load(); };
+  loads.cluster = [this] { return parts_->peers->load(); };
+  parts_->repairer = std::make_unique<repair::Repairer>(
+      env_, options, *parts_->meta, *parts_->chunks, *parts_->shards, *parts_->peers,
+      [this] { return is_leader(); }, std::move(loads));
+}
+
 bool Node::is_leader() const { return parts_->replica->status().role == raft::ReplicaRole::leader; }
 
 NodeStatus Node::status() const {
@@ -276,6 +308,8 @@ NodeStatus Node::status() const {
   status.drive = parts_->drives->status();
   status.drives = parts_->drives->drives();
   status.upkeep = parts_->care->status();
+  status.heal = parts_->repairer->status();
+  status.node_digest = node_digest(parts_->registry->nodes());
   status.version = PREDASTORE_VERSION;
   return status;
 }
@@ -283,7 +317,7 @@ NodeStatus Node::status() const {
 meta::MetaService& Node::meta() { return *parts_->meta; }
 meta::Growth& Node::growth() { return parts_->meta->growth(); }
 const Registry& Node::registry() const { return *parts_->registry; }
-object::ObjectStore& Node::objects() { return *parts_->objects; }
+object::ObjectStore& Node::objects() { return *parts_->metered; }
 access::AccessKeys& Node::keys() { return *parts_->keys; }
 shard::ShardService& Node::shards() { return *parts_->shards; }
 shard::DriveSet& Node::drives() { return *parts_->drives; }

@@ -107,6 +107,7 @@ class Node {
   Task<Result<std::unique_ptr<raft::Replica>>> open_replica();
   bool is_voter() const;
   void note_damage(const ShardKey& key);
+  void open_repair();
   void attach_ping();
   Task<void> answer_ping(rpc::Call call);
   Task<void> store_root_key();

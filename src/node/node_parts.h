@@ -9,6 +9,8 @@
 #include "meta/state_machine.h"
 #include "node/drive_care.h"
 #include "node/growing.h"
+#include "node/heal_peers.h"
+#include "node/metered_objects.h"
 #include "node/node.h"
 #include "node/registry.h"
 #include "object/chunked_object_store.h"
@@ -42,6 +44,8 @@ struct Node::Parts {
   std::unique_ptr<meta::ReplicatedMetaService> meta;
   std::unique_ptr<chunk::ChunkService> chunks;
   std::unique_ptr<object::ChunkedObjectStore> objects;
+  std::unique_ptr<MeteredObjects> metered;
+  std::unique_ptr<HealPeers> peers;
   std::unique_ptr<repair::Repairer> repairer;
   std::unique_ptr<DriveCare> care;
   std::unique_ptr<access::AccessKeys> keys;

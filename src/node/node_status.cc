@@ -1,5 +1,7 @@
 #include "node/node_status.h"
 
+#include <algorithm>
+
 #include "base/codec.h"
 
 namespace predastore::node {
@@ -69,6 +71,57 @@ void decode_upkeep(Decoder& in, repair::UpkeepStatus& upkeep) {
   upkeep.drives_rolled_back = in.le<std::uint64_t>();
 }
 
+void encode_heal(Encoder& out, const repair::HealStatus& heal, std::uint64_t node_digest) {
+  const repair::HealProgress& progress = heal.progress;
+  out.le(heal.chunks_repaired).le(heal.bytes_repaired);
+  out.le(heal.clients.in_flight).le(heal.clients.late).le(node_digest);
+  out.le(flag(progress.is_leading));
+  if (!progress.is_leading) return;
+  out.le(flag(progress.is_paused)).le(progress.elapsed_ms);
+  out.le(progress.chunks_done).le(progress.bytes_done).le(progress.chunks_left);
+  out.le(progress.bytes_left).le(progress.chunks_waiting).le(progress.chunks_unrepairable);
+  out.le(progress.bytes_per_second).le(progress.limit_bytes_per_second);
+  for (const std::uint64_t count : progress.chunks_by_redundancy) out.le(count);
+  const std::size_t count = std::min(progress.damaged.size(), repair::kDamagedChunksMax);
+  out.le(static_cast<std::uint32_t>(count));
+  for (std::size_t i = 0; i < count; ++i) {
+    const repair::DamagedChunk& chunk = progress.damaged[i];
+    out.raw(chunk.object_id.span()).le(chunk.chunk_index.value());
+    out.le(chunk.shards_good).le(chunk.shards_needed);
+  }
+}
+
+// False when it is not what it must be.
+bool decode_heal(Decoder& in, NodeStatus& status) {
+  repair::HealProgress& progress = status.heal.progress;
+  status.heal.chunks_repaired = in.le<std::uint64_t>();
+  status.heal.bytes_repaired = in.le<std::uint64_t>();
+  status.heal.clients.in_flight = in.le<std::uint32_t>();
+  status.heal.clients.late = in.le<std::uint32_t>();
+  status.node_digest = in.le<std::uint64_t>();
+  progress.is_leading = in.le<std::uint8_t>() != 0;
+  if (!in.ok() || !progress.is_leading) return in.ok();
+  progress.is_paused = in.le<std::uint8_t>() != 0;
+  for (std::uint64_t* value :
+       {&progress.elapsed_ms, &progress.chunks_done, &progress.bytes_done, &progress.chunks_left,
+        &progress.bytes_left, &progress.chunks_waiting, &progress.chunks_unrepairable,
+        &progress.bytes_per_second, &progress.limit_bytes_per_second})
+    *value = in.le<std::uint64_t>();
+  for (std::uint64_t& count : progress.chunks_by_redundancy) count = in.le<std::uint64_t>();
+  const auto damaged_count = in.le<std::uint32_t>();
+  if (!in.ok() || damaged_count > repair::kDamagedChunksMax) return false;
+  for (std::uint32_t i = 0; i < damaged_count; ++i) {
+    const ByteSpan id = in.raw(sizeof(ObjectId));
+    if (!in.ok()) return false;
+    repair::DamagedChunk& chunk = progress.damaged.emplace_back();
+    chunk.object_id = ObjectId::from(id);
+    chunk.chunk_index = ChunkIndex{in.le<std::uint32_t>()};
+    chunk.shards_good = in.le<std::uint8_t>();
+    chunk.shards_needed = in.le<std::uint8_t>();
+  }
+  return in.ok();
+}
+
 }  // namespace
 
 std::string encode_node_status(const NodeStatus& status) {
@@ -88,6 +141,7 @@ std::string encode_node_status(const NodeStatus& status) {
   out.le(static_cast<std::uint32_t>(status.drives.size()));
   for (const shard::DriveInfo& info : status.drives) encode_drive(out, info);
   encode_upkeep(out, status.upkeep);
+  encode_heal(out, status.heal, status.node_digest);
   return std::move(out).take();
 }
 
@@ -133,6 +187,7 @@ Result<NodeStatus> decode_node_status(ByteSpan bytes) {
     decode_upkeep(in, status.upkeep);
     is_good = in.ok();
   }
+  if (is_good && !in.finished()) is_good = decode_heal(in, status);  // or of its healing
   if (!is_good)
     return make_error(ErrorCode::Corruption, "a node's answer to ping cannot be understood");
   return status;

@@ -25,6 +25,15 @@ NodeStatus sample() {
   status.upkeep.reconcile.shards_missing = 23;
   status.upkeep.reconcile.is_running = true;
   status.upkeep.drives_rolled_back = 1;
+  status.heal.chunks_repaired = 31;
+  status.heal.clients = {4, 1};
+  status.node_digest = 0x3132333435363738;
+  repair::HealProgress& progress = status.heal.progress;
+  progress.is_leading = progress.is_paused = true;
+  progress.chunks_left = 32;
+  progress.limit_bytes_per_second = 33;
+  progress.chunks_by_redundancy[repair::kRedundancyLevels - 1] = 34;
+  progress.damaged.push_back({ObjectId{}, ChunkIndex{35}, 1, 2});
   for (int i = 0; i < 2; ++i) {
     shard::DriveInfo& drive = status.drives.emplace_back();
     drive.id.bytes[0] = std::byte{7};
@@ -57,6 +66,15 @@ TEST(NodeStatus, what_is_encoded_comes_back) {
   EXPECT_EQ(back->upkeep.reconcile.shards_missing, 23U);
   EXPECT_TRUE(back->upkeep.reconcile.is_running);
   EXPECT_EQ(back->upkeep.drives_rolled_back, 1U);
+  EXPECT_EQ(back->heal.chunks_repaired, 31U);
+  EXPECT_EQ(back->heal.clients.in_flight, 4U);
+  EXPECT_EQ(back->heal.clients.late, 1U);
+  EXPECT_EQ(back->node_digest, 0x3132333435363738U);
+  EXPECT_TRUE(back->heal.progress.is_leading && back->heal.progress.is_paused);
+  EXPECT_EQ(back->heal.progress.chunks_left, 32U);
+  EXPECT_EQ(back->heal.progress.limit_bytes_per_second, 33U);
+  EXPECT_EQ(back->heal.progress.chunks_by_redundancy, sample().heal.progress.chunks_by_redundancy);
+  EXPECT_EQ(back->heal.progress.damaged, sample().heal.progress.damaged);
   ASSERT_EQ(back->drives.size(), 2U);
   EXPECT_EQ(back->drives[0].id, sample().drives[0].id);
   EXPECT_EQ(back->drives[0].place, "/mnt/d0");
@@ -74,7 +92,8 @@ TEST(NodeStatus, every_shorter_answer_is_refused) {
   NodeStatus without = sample();
   without.drives.clear();
   constexpr std::size_t kUpkeepSize = 66;
-  const std::size_t old_size = encode_node_status(without).size() - 4 - kUpkeepSize;
+  constexpr std::size_t kHealSize = 33 + 1 + 9 * 8 + repair::kRedundancyLevels * 8 + 4 + 38;
+  const std::size_t old_size = encode_node_status(without).size() - 4 - kUpkeepSize - kHealSize;
   for (std::size_t size = 0; size < whole.size(); ++size) {
     if (size == old_size) {  // as the version before wrote it
       const auto old = decode_node_status(as_bytes(std::string_view{whole}.substr(0, size)));
@@ -82,12 +101,23 @@ TEST(NodeStatus, every_shorter_answer_is_refused) {
       EXPECT_TRUE(old->drives.empty());
       continue;
     }
-    // The version after that told of its drives and not of their upkeep.
-    const bool is_known = size == whole.size() - kUpkeepSize;
+    // The version after that told of its drives and not of their upkeep, the next of no healing.
+    const bool is_known =
+        size == whole.size() - kHealSize - kUpkeepSize || size == whole.size() - kHealSize;
     EXPECT_EQ(decode_node_status(as_bytes(std::string_view{whole}.substr(0, size))).has_value(),
               is_known)
         << size;
   }
+}
+
+TEST(NodeStatus, of_a_node_that_does_not_lead_the_progress_is_left_out) {
+  NodeStatus status = sample();
+  status.heal.progress.is_leading = false;
+  const auto back = decode_node_status(as_bytes(encode_node_status(status)));
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->heal.chunks_repaired, 31U);
+  EXPECT_FALSE(back->heal.progress.is_leading);
+  EXPECT_EQ(back->heal.progress.chunks_left, 0U);
 }
 
 TEST(NodeStatus, an_unknown_role_is_refused) {

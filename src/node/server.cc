@@ -204,6 +204,7 @@ class Process {
     numbers.drive = status.drive;
     numbers.drives = status.drives;
     numbers.upkeep = status.upkeep;
+    numbers.heal = status.heal;
     if (s3_server_) numbers.s3 = s3_server_->stats();
     numbers.raft_term = status.replica.term;
     numbers.raft_commit_index = status.replica.commit_index;

@@ -26,7 +26,7 @@ bool JobControl::is_stopped() const {
 }
 
 Task<Result<void>> JobControl::step(std::uint64_t bytes) {
-  if (!is_stopped() && bytes > 0) co_await runner_.pace(bytes);
+  if (!is_stopped() && bytes > 0) co_await runner_.throttle_.pass(bytes);
   if (is_stopped()) co_return make_error(ErrorCode::Cancelled, "the job is not ours any more");
   const Instant now = runner_.env_.clock.now();
   if (now - reported_ < runner_.options_.report_interval) co_return Result<void>{};
@@ -49,6 +49,26 @@ Task<Result<void>> JobControl::wait(Duration duration) {
   co_return Result<void>{};
 }
 
+Task<Result<void>> JobControl::repeat(JobPassOptions options,
+                                      std::function<Task<Result<JobPass>>()> pass) {
+  std::uint32_t futile = 0;
+  for (;;) {
+    // A pass that goes on from a cursor has not seen what lies before it.
+    const bool is_whole = progress().cursor.empty();
+    if (is_whole) progress().items_seen = 0;
+    PREDA_CO_TRY(const JobPass done, co_await pass());
+    progress().cursor.clear();
+    if (done.failed == 0 && done.changed == 0 && is_whole) co_return Result<void>{};
+    if (done.failed == 0) continue;
+    futile = done.changed == 0 ? futile + 1 : 0;
+    if (futile == options.futile_max)
+      co_return make_error(
+          ErrorCode::Internal,
+          std::to_string(done.failed) + " " + options.failure + "; the last: " + progress().detail);
+    PREDA_CO_CHECK(co_await wait(options.delay));
+  }
+}
+
 Task<Result<void>> JobControl::report(JobState state) {
   JobProgress progress = job_.progress;
   if (progress.detail.size() > kDetailMaxBytes) progress.detail.resize(kDetailMaxBytes);
@@ -68,14 +88,13 @@ Task<Result<void>> JobControl::report(JobState state) {
 // ---- the runner
 
 JobRunner::JobRunner(Environment env, JobRunnerOptions options, meta::MetaService& meta,
-                     meta::Growth& growth, std::function<bool()> is_active)
+                     meta::Growth& growth, std::function<bool()> is_active, Throttle::Load load)
     : env_(env),
       options_(options),
       meta_(meta),
       growth_(growth),
       is_active_(std::move(is_active)),
-      bytes_per_second_(options.bytes_per_second),
-      paced_until_(env.clock.now()),
+      throttle_(env, options.bytes_per_second, std::move(load)),
       stopped_(env.clock),
       tasks_(env.executor, env.clock) {}
 
@@ -83,12 +102,17 @@ void JobRunner::handle(JobKind kind, Work work) { works_[kind] = std::move(work)
 
 void JobRunner::stop() {
   is_stopping_ = true;
+  throttle_.stop();
   stopped_.notify_all();
 }
 
 Task<void> JobRunner::run() {
   while (!is_stopping_) {
-    if (is_active_()) co_await look();
+    if (is_active_()) {
+      co_await look();
+    } else {
+      failed_.clear();
+    }
     const Instant until = env_.clock.now() + options_.look_interval;
     while (!is_stopping_ && env_.clock.now() < until) (void)co_await stopped_.wait_until(until);
   }
@@ -100,6 +124,7 @@ Task<void> JobRunner::look() {
   if (!jobs) co_return;
   bool is_any = false;
   for (const JobRecord& job : *jobs) {
+    if (job.state == JobState::failed && works_.contains(job.kind)) co_await try_again(job);
     if (job.state != JobState::running || !works_.contains(job.kind)) continue;
     is_any = true;
     if (running_.contains(job.id)) continue;
@@ -109,12 +134,28 @@ Task<void> JobRunner::look() {
   if (!is_any) co_return;
   const auto setting = co_await meta_.get_setting(kJobRateSetting, call_deadline());
   if (!setting) co_return;
-  bytes_per_second_ = options_.bytes_per_second;
-  if (!setting->has_value()) co_return;
-  std::uint64_t rate = 0;
+  std::uint64_t rate = options_.bytes_per_second;
+  if (!setting->has_value()) {
+    throttle_.set_rate(rate);
+    co_return;
+  }
   const std::string& text = **setting;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  if (error == std::errc{} && end == text.data() + text.size()) bytes_per_second_ = rate;
+  if (error == std::errc{} && end == text.data() + text.size()) throttle_.set_rate(rate);
+}
+
+// Whether it may run again is decided when the command is applied.
+Task<void> JobRunner::try_again(const JobRecord& job) {
+  const Instant now = env_.clock.now();
+  Failed& failed = failed_[job.id];
+  if (failed.claim != job.claim) {
+    failed.claim = job.claim;
+    failed.delay = std::min(options_.again_max, std::max(options_.again_min, 2 * failed.delay));
+    failed.next_try = now + failed.delay;
+  }
+  if (now < failed.next_try) co_return;
+  failed.next_try = now + options_.again_max;
+  (void)co_await growth_.set_job_state(job.id, JobState::running, call_deadline());
 }
 
 Task<Result<JobRecord>> JobRunner::claim(const JobRecord& job) {
@@ -154,16 +195,6 @@ Task<void> JobRunner::run_job(JobRecord job) {
     }
   }
   running_.erase(id);
-}
-
-// All jobs of this worker together stay within the rate.
-Task<void> JobRunner::pace(std::uint64_t bytes) {
-  if (bytes_per_second_ == 0) co_return;
-  const double seconds = static_cast<double>(bytes) / static_cast<double>(bytes_per_second_);
-  const auto pause = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-  paced_until_ = std::max(paced_until_, env_.clock.now()) + pause;
-  const Instant until = paced_until_;
-  while (!is_stopping_ && env_.clock.now() < until) (void)co_await stopped_.wait_until(until);
 }
 
 }  // namespace predastore::repair

@@ -9,6 +9,7 @@
 #include "env/sync.h"
 #include "meta/growth.h"
 #include "meta/meta_service.h"
+#include "repair/throttle.h"
 
 namespace predastore::repair {
 
@@ -23,6 +24,19 @@ struct JobRunnerOptions {
   Duration retry_delay = 3s;      // after an error that may pass
   Duration call_timeout = 10s;
   std::uint64_t bytes_per_second = 128u << 20;
+  Duration again_min = 60s;  // before a job that failed is tried again; doubled each time
+  Duration again_max = 1h;
+};
+
+// What one pass over all items of a job did.
+struct JobPass {
+  std::uint64_t changed = 0;  // items, those that somebody else changed meanwhile included
+  std::uint64_t failed = 0;
+};
+struct JobPassOptions {
+  Duration delay = 5s;             // before a pass over what could not be done in the last
+  std::uint32_t futile_max = 24;   // passes in a row that changed nothing and failed somewhere
+  const char* failure = "failed";  // what is said of the items: "7 FAILURE; the last: ..."
 };
 
 class JobRunner;
@@ -40,6 +54,10 @@ class JobControl {
   Task<Result<void>> step(std::uint64_t bytes);
   // The same for a while without work.
   Task<Result<void>> wait(Duration duration);
+  // Makes passes until one that began at the beginning finds nothing to do, so that what came
+  // behind the cursor is found as well. A pass goes on from the cursor of the progress and leaves
+  // it at its end; an error of it ends the work. Internal: passes bring nothing more.
+  Task<Result<void>> repeat(JobPassOptions options, std::function<Task<Result<JobPass>>()> pass);
 
  private:
   friend class JobRunner;
@@ -54,17 +72,18 @@ class JobControl {
 
 // Works on the jobs of the cluster, on the node for which `is_active` says so (the leader of the
 // metadata). A job is claimed before it is worked on; when its worker dies, the next leader claims
-// it and goes on from the cursor. Two that work on one job for a moment (the old one has not heard
-// yet) do no harm: every change that a job makes is by comparison.
+// it and goes on from the cursor. A job that failed is tried again, less and less often, until it
+// is cancelled or a later one does the same. Two that work on one job for a moment (the old one has
+// not heard yet) do no harm: every change that a job makes is by comparison.
 class JobRunner {
  public:
   // Goes on from the cursor of the job; called anew after an error that may pass (Unavailable,
   // TimedOut, StaleEpoch, Conflict). `control` lives until it returns.
   using Work = std::function<Task<Result<void>>(JobControl* control)>;
 
-  // Everything given by reference outlives this.
+  // Everything given by reference outlives this. `load`: what clients want of the cluster.
   JobRunner(Environment env, JobRunnerOptions options, meta::MetaService& meta,
-            meta::Growth& growth, std::function<bool()> is_active);
+            meta::Growth& growth, std::function<bool()> is_active, Throttle::Load load = {});
 
   void handle(JobKind kind, Work work);  // before run()
   Task<void> run();                      // until stop()
@@ -73,9 +92,9 @@ class JobRunner {
  private:
   friend class JobControl;
   Task<void> look();
+  Task<void> try_again(const JobRecord& job);
   Task<void> run_job(JobRecord job);
   Task<Result<JobRecord>> claim(const JobRecord& job);
-  Task<void> pace(std::uint64_t bytes);
   Instant call_deadline() const { return env_.clock.now() + options_.call_timeout; }
 
   Environment env_;
@@ -85,8 +104,13 @@ class JobRunner {
   std::function<bool()> is_active_;
   std::map<JobKind, Work> works_;
   std::set<JobId> running_;
-  std::uint64_t bytes_per_second_;
-  Instant paced_until_;
+  struct Failed {
+    Duration delay{};
+    Instant next_try{};
+    std::uint64_t claim = 0;  // under which it failed
+  };
+  std::map<JobId, Failed> failed_;  // while this node leads
+  Throttle throttle_;               // of all jobs of this worker together
   bool is_stopping_ = false;
   Signal stopped_;
   TaskGroup tasks_;

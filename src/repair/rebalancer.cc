@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "chunk/paced_rebuild.h"
 #include "telemetry/log.h"
 
 namespace predastore::repair {
@@ -12,6 +13,8 @@ ShardKey key_of(const ChunkLayout& layout, ShardRole role) {
   return {layout.object_id, layout.chunk_index, role};
 }
 
+Task<void> pace(JobControl* control, std::uint64_t bytes) { (void)co_await control->step(bytes); }
+
 std::string cursor_of(const ChunkLayout& layout) {
   return chunk_key(layout.object_id, layout.chunk_index);
 }
@@ -19,30 +22,21 @@ std::string cursor_of(const ChunkLayout& layout) {
 }  // namespace
 
 Task<Result<void>> Rebalancer::run(JobControl* control) {
-  std::uint32_t futile = 0;
-  for (;;) {
-    // A pass that goes on from a cursor has not seen what lies before it.
-    const bool is_whole = control->progress().cursor.empty();
-    if (is_whole) control->progress().items_seen = 0;
-    Pass pass;
-    PREDA_CO_CHECK(co_await run_pass(control, &pass));
-    control->progress().cursor.clear();
-    if (pass.failed == 0 && pass.moved == 0 && is_whole) co_return Result<void>{};
-    if (pass.failed == 0) continue;
-    futile = pass.moved == 0 ? futile + 1 : 0;
-    if (futile == options_.futile_passes_max)
-      co_return make_error(ErrorCode::Internal, std::to_string(pass.failed) +
-                                                    " chunks could not be moved; the last: " +
-                                                    control->progress().detail);
-    PREDA_CO_CHECK(co_await control->wait(options_.pass_delay));
-  }
+  const auto pass = [this, control] { return one_pass(control); };
+  co_return co_await control->repeat(options_.passes, pass);
+}
+
+Task<Result<JobPass>> Rebalancer::one_pass(JobControl* control) {
+  Pass pass;
+  PREDA_CO_CHECK(co_await run_pass(control, &pass));
+  co_return JobPass{pass.changed, pass.failed};
 }
 
 Task<Result<void>> Rebalancer::run_pass(JobControl* control, Pass* pass) {
   PREDA_CO_TRY(const meta::Topology topology, co_await growth_.topology(call_deadline()));
   PREDA_CO_TRY(pass->ring, ring::Ring::make(topology.ring));
   pass->write_epoch = topology.write_epoch;
-  pass->closed = topology.closed();
+  take_nodes(topology, pass);
   control->progress().items_total = topology.layout_count;
   for (;;) {
     // What is copied is stamped with an epoch that was taken before.
@@ -56,9 +50,18 @@ Task<Result<void>> Rebalancer::run_pass(JobControl* control, Pass* pass) {
     control->progress().cursor = std::move(cursor);
     PREDA_CO_TRY(const meta::Topology now, co_await growth_.topology(call_deadline()));
     pass->write_epoch = now.write_epoch;
+    take_nodes(now, pass);
     if (now.ring.epoch == pass->ring.epoch()) continue;
     PREDA_CO_TRY(pass->ring, ring::Ring::make(now.ring));
-    ++pass->moved;  // the ring has changed in the middle: another pass
+    ++pass->changed;  // the ring has changed in the middle: another pass
+  }
+}
+
+void Rebalancer::take_nodes(const meta::Topology& topology, Pass* pass) {
+  pass->closed = topology.closed();
+  pass->departed.clear();
+  for (const NodeRecord& node : topology.nodes) {
+    if (node.is_departed) pass->departed.insert(node.node);
   }
 }
 
@@ -98,13 +101,13 @@ Task<void> Rebalancer::move_chunk(JobControl* control, Pass* pass, Semaphore* sl
   const std::string name = to_hex(layout.object_id.span().first(8));
   const auto moved = co_await try_chunk(control, pass, std::move(layout));
   if (moved) {
-    ++pass->moved;
+    ++pass->changed;
     co_return;
   }
   const ErrorCode code = moved.error().code;
   if (code == ErrorCode::Cancelled) co_return;
   if (code == ErrorCode::NotFound || code == ErrorCode::Conflict) {
-    ++pass->moved;  // deleted or changed meanwhile: the next pass sees what it is now
+    ++pass->changed;  // deleted or changed meanwhile: the next pass sees what it is now
     co_return;
   }
   ++pass->failed;
@@ -128,7 +131,7 @@ Task<Result<void>> Rebalancer::try_chunk(JobControl* control, Pass* pass, ChunkL
     placed = in_epoch(std::move(placed), pass->ring.epoch(), wanted);
     swap.layout = std::move(placed);
   }
-  const auto swapped = co_await meta_.swap_layout(std::move(swap), deadline);
+  const auto swapped = co_await meta_.swap_layout(std::move(swap), call_deadline());
   if (!swapped) {
     // A repair of the same generation may have been faster, and its shard replaced by ours where
     // both wrote to one node; then all of the chunk is looked at again.
@@ -139,22 +142,26 @@ Task<Result<void>> Rebalancer::try_chunk(JobControl* control, Pass* pass, ChunkL
   co_return Result<void>{};
 }
 
-// All shards that move, at their new nodes, under the next generation; what cannot be copied is
-// rebuilt. An error when one of them is not durable: what was written is an orphan.
+// All shards that move, at their new nodes, under the next generation; what cannot be copied now is
+// rebuilt, what never can be is missing. An error when one of them is not durable: what was written
+// is an orphan.
 Task<Result<ChunkLayout>> Rebalancer::place_anew(JobControl* control, const Pass* pass,
                                                  ChunkLayout layout, std::vector<ShardMove> moves,
                                                  Instant deadline) {
   std::vector<Copied> copied;
+  std::vector<ShardMove> lost;
   chunk::RebuildRequest rebuild;
   for (const ShardMove& move : moves) {
-    if (!move.is_missing) {
-      auto copy = co_await copy_shard(control, pass, layout, move, deadline);
-      if (copy) {
-        copied.push_back({move, *copy});
-        continue;
-      }
-      if (copy.error().code == ErrorCode::Cancelled) co_return copy.error();
+    if (move.is_missing || pass->departed.contains(move.from)) {
+      lost.push_back(move);
+      continue;
     }
+    auto copy = co_await copy_shard(control, pass, layout, move, deadline);
+    if (copy) {
+      copied.push_back({move, *copy});
+      continue;
+    }
+    if (copy.error().code == ErrorCode::Cancelled) co_return copy.error();
     rebuild.targets.push_back({move.role, move.to});
   }
   ChunkLayout placed = layout;
@@ -166,7 +173,10 @@ Task<Result<ChunkLayout>> Rebalancer::place_anew(JobControl* control, const Pass
     rebuild.incarnation = stamp.incarnation;
     rebuild.write_epoch = pass->write_epoch;
     const std::uint64_t read_bytes = layout.size_bytes;
-    PREDA_CO_TRY(placed, co_await chunks_.rebuild(std::move(rebuild), deadline));
+    chunk::Pace at_rate = [control](std::uint64_t bytes) { return pace(control, bytes); };
+    // A low rate is no reason to give up.
+    PREDA_CO_TRY(placed, co_await chunk::rebuild_at(std::move(at_rate), chunks_, std::move(rebuild),
+                                                    env_.clock.now() + options_.rebuild_timeout));
     std::size_t durable = 0;
     for (const ShardMove& move : moves) {
       const ShardPlace& place = placed.places[move.role.value()];
@@ -175,10 +185,12 @@ Task<Result<ChunkLayout>> Rebalancer::place_anew(JobControl* control, const Pass
     if (durable < target_count)
       co_return make_error(ErrorCode::Unavailable, "a node does not take its shard");
     control->progress().bytes_done += read_bytes;
-    PREDA_CO_CHECK(co_await control->step(read_bytes));
+    PREDA_CO_CHECK(co_await control->step(0));
   }
   for (const Copied& copy : copied)
     placed.places[copy.move.role.value()] = {.node = copy.move.to, .write_id = copy.write_id};
+  for (const ShardMove& move : lost)
+    placed.places[move.role.value()] = {.node = move.to, .write_id = WriteId{}, .is_missing = true};
   co_return placed;
 }
 

@@ -21,14 +21,16 @@ struct RebalanceOptions {
   std::size_t at_once = 8;           // chunks that are moved at the same time
   Duration call_timeout = 10s;
   Duration chunk_timeout = 120s;
-  Duration pass_delay = 5s;              // before a pass over what could not be moved in the last
-  std::uint32_t futile_passes_max = 24;  // passes in a row that moved nothing and failed somewhere
+  Duration rebuild_timeout = 600s;  // of a chunk, the pauses for the rate included
+  JobPassOptions passes{.failure = "chunks could not be moved"};
 };
 
 // Brings every chunk to where the current ring wants it, whichever epoch its layout names: after
 // nodes came or went, and off nodes that are draining or have departed. A shard is copied from its
 // node, every record checked; where its node is away, or its copy is not what the layout says, it
-// is rebuilt from the others. Then one command swaps the layout to the new epoch by its generation,
+// is rebuilt from the others. A shard that is missing, or whose node has departed, is named as
+// missing at its new place and so left to healing, which is done by all nodes, and first where the
+// least is left. Then one command swaps the layout to the new epoch by its generation,
 // and the old copies become garbage of the old generation.
 //
 // Order of writes: the new shards are durable, then the swap. A crash between leaves the old layout
@@ -53,20 +55,21 @@ class Rebalancer {
   Task<Result<void>> run(JobControl* control);
 
  private:
-  struct Pass {
+  struct Pass : JobPass {
     ring::Ring ring;
     WriteEpoch write_epoch;
-    std::set<NodeId> closed;  // draining or departed
-    std::uint64_t moved = 0;
-    std::uint64_t failed = 0;
+    std::set<NodeId> closed;    // draining or departed
+    std::set<NodeId> departed;  // they never come back
   };
   struct Copied {
     ShardMove move;
     WriteId write_id;
   };
 
+  Task<Result<JobPass>> one_pass(JobControl* control);
   Task<Result<void>> run_pass(JobControl* control, Pass* pass);
   Task<Result<void>> run_page(JobControl* control, Pass* pass, std::vector<ChunkLayout> layouts);
+  static void take_nodes(const meta::Topology& topology, Pass* pass);
   bool is_settled(const ChunkLayout& layout, const Pass& pass) const;
   Task<void> move_chunk(JobControl* control, Pass* pass, Semaphore* slots, ChunkLayout layout);
   Task<Result<void>> try_chunk(JobControl* control, Pass* pass, ChunkLayout layout);

@@ -5,6 +5,7 @@
 #include "chunk/testing/test_cluster.h"
 #include "meta/testing/test_meta.h"
 #include "repair/ring_change.h"
+#include "repair/testing/test_heal_nodes.h"
 
 namespace predastore::repair {
 namespace {
@@ -19,6 +20,7 @@ constexpr std::size_t kSize = 300'000;
 class RebalanceTest : public ::testing::Test {
  protected:
   RebalanceTest() {
+    nodes_.repairer = &repairer_;
     run(meta_.open());
     BucketRecord bucket;
     bucket.name = "b";
@@ -143,7 +145,7 @@ class RebalanceTest : public ::testing::Test {
   }
   static RebalanceOptions few_passes() {
     RebalanceOptions options;
-    options.futile_passes_max = 2;
+    options.passes.futile_max = 2;
     options.page_layouts = 4;
     return options;
   }
@@ -160,6 +162,9 @@ class RebalanceTest : public ::testing::Test {
         ++damage_;
       }};
   JobProgress progress_;
+  testing::TestHealNodes nodes_{cluster_};
+  Repairer repairer_{cluster_.env(), testing::unlimited(), meta_.service(), chunks_, cluster_,
+                     nodes_,         [] { return true; }};
 };
 
 TEST_F(RebalanceTest, a_new_node_gets_its_share_and_no_more_moves_than_must) {
@@ -217,11 +222,24 @@ TEST_F(RebalanceTest, shards_of_a_node_that_is_gone_are_rebuilt_elsewhere) {
   put_all(20);
   apply(with(4));
   ASSERT_TRUE(rebalance());
+  std::size_t lost = 0;
+  for (int i = 0; i < 20; ++i) {
+    for (const ShardPlace& place : layout_of("k" + std::to_string(i)).places)
+      lost += place.node == NodeId{3} ? 1 : 0;
+  }
   cluster_.node(3).faults.is_down = true;
   apply(without(3));
   ASSERT_TRUE(run(growth().set_node_state(NodeId{3}, meta::NodeState::departed, soon())));
   ASSERT_TRUE(rebalance());
+  expect_all(20);
+  // What was on the node is now healing's to do, by all nodes; what it left behind is forgotten.
+  EXPECT_EQ(run(meta().cluster_state(soon()))->repair_pending, lost);
+  EXPECT_EQ(run(repairer_.repair_once()).value(), lost);
   expect_placed(20);
+  EXPECT_GE(nodes_.orders_of.size(), 3U);
+  run(meta_.advance(3));
+  for (int i = 0; i < 5; ++i) (void)run(repairer_.collect_once());
+  EXPECT_EQ(run(meta().cluster_state(soon()))->garbage_pending, 0U);
   // Whole again: any one of the others may go as well.
   cluster_.node(1).faults.is_down = true;
   cluster_.advance(60s);
@@ -237,6 +255,26 @@ TEST_F(RebalanceTest, a_replaced_node_gives_its_shards_to_one_node_only) {
   collect_garbage();
   EXPECT_EQ(cluster_.shard_count(NodeId{2}), 0U);
   EXPECT_EQ(cluster_.shard_count(NodeId{5}), 20U);
+  expect_all(20);
+}
+
+TEST_F(RebalanceTest, zones_that_are_named_later_are_kept_by_what_is_stored_as_well) {
+  put_all(20);
+  RingRecord ring = topology().ring;
+  for (std::uint64_t id = 1; id <= 6; ++id)
+    ring = *with_node(std::move(ring), NodeId{id}, 100,
+                      id <= 3   ? "near"
+                      : id <= 5 ? "far"
+                                : "third");
+  apply(ring);
+  ASSERT_TRUE(rebalance());
+  expect_placed(20);
+  for (int i = 0; i < 20; ++i) {
+    std::set<std::string> zones;
+    for (const ShardPlace& place : layout_of("k" + std::to_string(i)).places)
+      zones.insert(place.node.value() <= 3 ? "near" : place.node.value() <= 5 ? "far" : "third");
+    EXPECT_EQ(zones.size(), 3U) << i;
+  }
   expect_all(20);
 }
 

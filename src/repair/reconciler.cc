@@ -1,6 +1,7 @@
 #include "repair/reconciler.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <utility>
 
@@ -166,6 +167,18 @@ Task<void> Reconciler::pace(std::size_t chunks) {
       static_cast<double>(chunks) / static_cast<double>(options_.chunks_per_second)));
   const Instant until = env_.clock.now() + pause;
   while (!is_stopping_ && env_.clock.now() < until) (void)co_await changed_.wait_until(until);
+}
+
+// Every node reconciles once when the value is another one.
+Task<Result<void>> request_reconcile(meta::MetaService& meta, Instant deadline) {
+  PREDA_CO_TRY(auto before, co_await meta.get_setting(kReconcileSetting, deadline));
+  std::uint64_t count = 0;
+  if (before) std::from_chars(before->data(), before->data() + before->size(), count);
+  meta::SettingChange change;
+  change.name = kReconcileSetting;
+  change.expected = std::move(before);
+  change.value = std::to_string(count + 1);
+  co_return co_await meta.change_setting(std::move(change), deadline);
 }
 
 }  // namespace predastore::repair

@@ -65,4 +65,7 @@ class Reconciler {
   ReconcileStatus status_;
 };
 
+// Has every node reconcile once. Conflict: somebody else asked at the same moment.
+Task<Result<void>> request_reconcile(meta::MetaService& meta, Instant deadline);
+
 }  // namespace predastore::repair

@@ -4,6 +4,7 @@
 
 #include "chunk/testing/test_cluster.h"
 #include "meta/testing/test_meta.h"
+#include "repair/testing/test_heal_nodes.h"
 
 namespace predastore::repair {
 namespace {
@@ -16,6 +17,7 @@ using chunk::testing::TestCluster;
 class RepairTest : public ::testing::Test {
  protected:
   RepairTest() : meta_(cluster_.env()) {
+    nodes_.repairer = &repairer_;
     cluster_.run(meta_.open());
     BucketRecord bucket;
     bucket.name = "b";
@@ -107,9 +109,9 @@ class RepairTest : public ::testing::Test {
                               [this](const ShardKey& key) {
                                 if (made_ != nullptr) made_->report_damage(key);
                               }};
-  Repairer repairer_{cluster_.env(),  RepairOptions{.bytes_per_second = 0},
-                     meta_.service(), chunks_,
-                     cluster_,        [] { return true; }};
+  testing::TestHealNodes nodes_{cluster_};
+  Repairer repairer_{cluster_.env(), testing::unlimited(), meta_.service(), chunks_, cluster_,
+                     nodes_,         [] { return true; }};
 };
 
 constexpr std::size_t kSize = 700'000;
@@ -120,7 +122,7 @@ TEST_F(RepairTest, what_a_node_missed_is_rebuilt_when_it_is_back) {
   const ChunkLayout second = put("second", 50'000, 2);
   EXPECT_EQ(pending(), 2U);
   EXPECT_EQ(repair(), 0U);  // it is still away
-  EXPECT_EQ(repairer_.status().chunks_waiting, 2U);
+  EXPECT_EQ(repairer_.status().progress.chunks_waiting, 2U);
   EXPECT_EQ(pending(), 2U);
   cluster_.heal();
   EXPECT_EQ(repair(), 2U);
@@ -162,7 +164,7 @@ TEST_F(RepairTest, damage_beyond_the_parity_is_said_and_nothing_is_deleted) {
   std::vector<ShardKey> reported{{layout.object_id, layout.chunk_index, ShardRole{0}}};
   ASSERT_TRUE(run(meta().report_damage(reported, soon())));
   EXPECT_EQ(repair(), 0U);
-  EXPECT_EQ(repairer_.status().chunks_unrepairable, 1U);
+  EXPECT_EQ(repairer_.status().progress.chunks_unrepairable, 1U);
   EXPECT_EQ(pending(), 1U);  // it stays known
   EXPECT_EQ(layout_of(layout), layout);
   for (std::uint64_t node = 1; node <= 3; ++node) EXPECT_EQ(cluster_.shard_count(NodeId{node}), 1U);
@@ -176,7 +178,7 @@ TEST_F(RepairTest, a_missing_and_a_damaged_shard_wait_for_what_can_save_them) {
   while (layout.places[present].is_missing) ++present;
   damage(layout.places[present].node, {layout.object_id, layout.chunk_index, ShardRole{present}});
   EXPECT_EQ(repair(), 0U);  // RS(2,1): two of three are gone, one of them for good
-  EXPECT_EQ(repairer_.status().chunks_unrepairable, 1U);
+  EXPECT_EQ(repairer_.status().progress.chunks_unrepairable, 1U);
   EXPECT_EQ(layout_of(layout), layout);
 }
 
@@ -257,9 +259,8 @@ TEST_F(RepairTest, a_damaged_shard_that_a_read_met_is_repaired_without_anyone_as
 // An old leader's repair and a new one's: of one generation a store keeps the later shard, and the
 // layout names the one whose swap came first.
 TEST_F(RepairTest, two_repairs_of_one_chunk_end_with_what_the_layout_names) {
-  Repairer other{cluster_.env(),  RepairOptions{.bytes_per_second = 0},
-                 meta_.service(), chunks_,
-                 cluster_,        [] { return true; }};
+  Repairer other{cluster_.env(), testing::unlimited(), meta_.service(), chunks_, cluster_,
+                 nodes_,         [] { return true; }};
   cluster_.node(2).faults.is_down = true;
   const ChunkLayout layout = put("key", kSize, 12);
   cluster_.heal();

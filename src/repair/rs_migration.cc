@@ -54,23 +54,14 @@ Task<Result<void>> RsMigration::run(JobControl* control) {
   if (control->progress().cursor.empty()) {
     PREDA_CO_CHECK(co_await count(control));
   }
-  std::uint32_t futile = 0;
-  for (;;) {
-    // A pass that goes on from a cursor has not seen what lies before it.
-    const bool is_whole = control->progress().cursor.empty();
-    if (is_whole) control->progress().items_seen = 0;
-    Pass pass;
-    PREDA_CO_CHECK(co_await run_pass(control, &pass));
-    control->progress().cursor.clear();
-    if (pass.failed == 0 && pass.moved == 0 && is_whole) co_return Result<void>{};
-    if (pass.failed == 0) continue;
-    futile = pass.moved == 0 ? futile + 1 : 0;
-    if (futile == options_.futile_passes_max)
-      co_return make_error(ErrorCode::Internal, std::to_string(pass.failed) +
-                                                    " objects keep their scheme; the last: " +
-                                                    control->progress().detail);
-    PREDA_CO_CHECK(co_await control->wait(options_.pass_delay));
-  }
+  const auto pass = [this, control] { return one_pass(control); };
+  co_return co_await control->repeat(options_.passes, pass);
+}
+
+Task<Result<JobPass>> RsMigration::one_pass(JobControl* control) {
+  JobPass pass;
+  PREDA_CO_CHECK(co_await run_pass(control, &pass));
+  co_return pass;
 }
 
 // What a pass will look at, for the per cent.
@@ -100,7 +91,7 @@ Task<Result<void>> RsMigration::count(JobControl* control) {
   co_return Result<void>{};
 }
 
-Task<Result<void>> RsMigration::run_pass(JobControl* control, Pass* pass) {
+Task<Result<void>> RsMigration::run_pass(JobControl* control, JobPass* pass) {
   const Place from = place_of(control->progress().cursor);
   PREDA_CO_TRY(std::vector<BucketRecord> buckets, co_await meta_.list_buckets(call_deadline()));
   const std::string only = control->job().argument;
@@ -117,7 +108,7 @@ Task<Result<void>> RsMigration::run_pass(JobControl* control, Pass* pass) {
   co_return Result<void>{};
 }
 
-Task<Result<void>> RsMigration::run_objects(JobControl* control, Pass* pass, std::string bucket,
+Task<Result<void>> RsMigration::run_objects(JobControl* control, JobPass* pass, std::string bucket,
                                             std::string after) {
   for (;;) {
     meta::ListQuery query;
@@ -147,7 +138,7 @@ Task<Result<void>> RsMigration::run_objects(JobControl* control, Pass* pass, std
 }
 
 // `slots` has given one to this.
-Task<void> RsMigration::move_object(JobControl* control, Pass* pass, Semaphore* slots,
+Task<void> RsMigration::move_object(JobControl* control, JobPass* pass, Semaphore* slots,
                                     std::string bucket, std::string key) {
   const SemaphoreHold slot{*slots, 1};
   const std::string name = bucket + "/" + key;
@@ -155,20 +146,20 @@ Task<void> RsMigration::move_object(JobControl* control, Pass* pass, Semaphore* 
   note(control, pass, name, moved);
 }
 
-void RsMigration::note(JobControl* control, Pass* pass, const std::string& name,
+void RsMigration::note(JobControl* control, JobPass* pass, const std::string& name,
                        const Result<std::uint64_t>& moved) {
   JobProgress& progress = control->progress();
   ++progress.items_seen;
   if (moved) {
     if (*moved == 0) return;
-    ++pass->moved;
+    ++pass->changed;
     ++progress.items_done;
     progress.bytes_done += *moved;
     return;
   }
   if (moved.error().code == ErrorCode::Cancelled) return;
   if (is_overtaken(moved.error().code)) {
-    ++pass->moved;  // something happens here: another pass will see what
+    ++pass->changed;  // something happens here: another pass will see what
     return;
   }
   ++pass->failed;
@@ -278,7 +269,8 @@ Task<Result<void>> RsMigration::commit(Owner* owner) {
 
 // ---- uploads in progress
 
-Task<Result<void>> RsMigration::run_uploads(JobControl* control, Pass* pass, std::string bucket) {
+Task<Result<void>> RsMigration::run_uploads(JobControl* control, JobPass* pass,
+                                            std::string bucket) {
   meta::ListUploadsQuery query;
   query.bucket = bucket;
   query.max_entries = kUploadsPage;
@@ -295,7 +287,7 @@ Task<Result<void>> RsMigration::run_uploads(JobControl* control, Pass* pass, std
   }
 }
 
-Task<void> RsMigration::move_upload(JobControl* control, Pass* pass, meta::UploadRecord upload) {
+Task<void> RsMigration::move_upload(JobControl* control, JobPass* pass, meta::UploadRecord upload) {
   const std::string name = upload.bucket + "/" + upload.key + " (upload)";
   const auto moved = co_await move_parts_of_upload(control, std::move(upload));
   note(control, pass, name, moved);

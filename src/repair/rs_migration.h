@@ -18,8 +18,7 @@ struct RsMigrationOptions {
   std::size_t batch_layouts = 256;  // of one command
   PartCopyOptions copy;
   Duration call_timeout = 10s;
-  Duration pass_delay = 5s;              // before a pass over what could not be copied in the last
-  std::uint32_t futile_passes_max = 24;  // passes in a row that copied nothing and failed somewhere
+  JobPassOptions passes{.failure = "objects keep their scheme"};
 };
 
 // Brings the objects of a bucket (or of all) to the bucket's RS scheme: whatever part of an object
@@ -42,10 +41,6 @@ class RsMigration {
   Task<Result<void>> run(JobControl* control);
 
  private:
-  struct Pass {
-    std::uint64_t moved = 0;
-    std::uint64_t failed = 0;
-  };
   // Parts of one owner (an object, or an upload in progress) on their way.
   struct Owner {
     JobControl* control = nullptr;
@@ -55,14 +50,15 @@ class RsMigration {
     std::uint64_t moved_bytes = 0;
   };
 
-  Task<Result<void>> run_pass(JobControl* control, Pass* pass);
-  Task<Result<void>> run_objects(JobControl* control, Pass* pass, std::string bucket,
+  Task<Result<JobPass>> one_pass(JobControl* control);
+  Task<Result<void>> run_pass(JobControl* control, JobPass* pass);
+  Task<Result<void>> run_objects(JobControl* control, JobPass* pass, std::string bucket,
                                  std::string after);
-  Task<Result<void>> run_uploads(JobControl* control, Pass* pass, std::string bucket);
-  Task<void> move_object(JobControl* control, Pass* pass, Semaphore* slots, std::string bucket,
+  Task<Result<void>> run_uploads(JobControl* control, JobPass* pass, std::string bucket);
+  Task<void> move_object(JobControl* control, JobPass* pass, Semaphore* slots, std::string bucket,
                          std::string key);
   Task<Result<void>> count(JobControl* control);
-  Task<void> move_upload(JobControl* control, Pass* pass, meta::UploadRecord upload);
+  Task<void> move_upload(JobControl* control, JobPass* pass, meta::UploadRecord upload);
   Task<Result<std::uint64_t>> move_parts_of_object(JobControl* control, std::string bucket,
                                                    std::string key);
   Task<Result<std::uint64_t>> move_parts_of_upload(JobControl* control, meta::UploadRecord upload);
@@ -72,7 +68,7 @@ class RsMigration {
   Task<Result<void>> moved(Owner* owner, meta::MoveParts::Move move, std::uint64_t size_bytes,
                            std::vector<ChunkLayout> copied);
   Task<Result<void>> commit(Owner* owner);
-  void note(JobControl* control, Pass* pass, const std::string& name,
+  void note(JobControl* control, JobPass* pass, const std::string& name,
             const Result<std::uint64_t>& moved);
   Instant call_deadline() const { return env_.clock.now() + options_.call_timeout; }
 

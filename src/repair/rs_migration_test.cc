@@ -140,7 +140,7 @@ class RsMigrationTest : public ::testing::Test {
   }
   static RsMigrationOptions few_passes() {
     RsMigrationOptions options;
-    options.futile_passes_max = 2;
+    options.passes.futile_max = 2;
     return options;
   }
   static JobRunnerOptions runner_options() {

@@ -6,6 +6,7 @@
 #include "repair/reconciler.h"
 #include "repair/repairer.h"
 #include "repair/sweeper.h"
+#include "repair/testing/test_heal_nodes.h"
 
 namespace predastore::repair {
 namespace {
@@ -46,6 +47,7 @@ meta::TestMetaOptions short_epochs() {
 class UpkeepTest : public ::testing::Test {
  public:
   UpkeepTest() {
+    nodes_.repairer = &repairer_;
     cluster_.run(meta_.open());
     BucketRecord bucket;
     bucket.name = "b";
@@ -149,9 +151,9 @@ class UpkeepTest : public ::testing::Test {
   TestCluster cluster_{3};
   meta::TestMeta meta_{cluster_.env(), short_epochs()};
   chunk::ChunkService chunks_{cluster_.env(), cluster_, chunk::ChunkOptions{}};
-  Repairer repairer_{cluster_.env(),  RepairOptions{.bytes_per_second = 0},
-                     meta_.service(), chunks_,
-                     cluster_,        [] { return true; }};
+  testing::TestHealNodes nodes_{cluster_};
+  Repairer repairer_{cluster_.env(), testing::unlimited(), meta_.service(), chunks_, cluster_,
+                     nodes_,         [] { return true; }};
 };
 
 TEST_F(UpkeepTest, orphans_go_when_no_commit_can_name_them_any_more_and_not_before) {

@@ -130,6 +130,46 @@ TEST(Ring, zones_share_the_shards_of_a_chunk_as_evenly_as_they_can) {
   }
 }
 
+// The fewest shards that the fullest zone must hold: m, so that all zones together, each with at
+// most m of its nodes, have room for the chunk.
+std::size_t zone_must_hold(const std::vector<std::size_t>& zone_sizes, std::size_t width) {
+  for (std::size_t most = 1;; ++most) {
+    std::size_t room = 0;
+    for (const std::size_t size : zone_sizes) room += std::min(size, most);
+    if (room >= width) return most;
+  }
+}
+
+TEST(Ring, no_zone_holds_more_shards_of_a_chunk_than_it_must) {
+  const std::vector<std::vector<std::size_t>> shapes{{3, 3, 3}, {5, 2, 1},    {7, 1},
+                                                     {4, 4},    {1, 1, 1, 6}, {2, 3, 4, 5}};
+  for (const std::vector<std::size_t>& sizes : shapes) {
+    RingRecord record = record_of(0);
+    std::map<NodeId, std::size_t> zone_of;
+    for (std::size_t zone = 0; zone < sizes.size(); ++zone) {
+      for (std::size_t i = 0; i < sizes[zone]; ++i) {
+        const auto number = static_cast<std::uint32_t>(record.slots.size());
+        // Weights differ, so that big nodes come first in their zones, and must not fill it.
+        record.slots.push_back({.slot = SlotId{number},
+                                .node = NodeId{101 + number},
+                                .weight = number % 3 == 0 ? 300U : 100U,
+                                .zone = "z" + std::to_string(zone)});
+        zone_of[NodeId{101 + number}] = zone;
+      }
+    }
+    const Ring ring = ring_of(record);
+    for (std::size_t width = 2; width <= record.slots.size(); ++width) {
+      const std::size_t most = zone_must_hold(sizes, width);
+      for (std::uint32_t i = 0; i < 200; ++i) {
+        std::map<std::size_t, std::size_t> held;
+        for (const NodeId node : ring.candidates(placement_hash("b", "k", ChunkIndex{i}), width))
+          ++held[zone_of.at(node)];
+        for (const auto& [zone, count] : held) ASSERT_LE(count, most) << "width " << width;
+      }
+    }
+  }
+}
+
 TEST(Ring, a_node_without_a_zone_is_a_zone_of_its_own) {
   RingRecord record = record_of(4);
   record.slots[0].zone = record.slots[1].zone = "a";

@@ -20,7 +20,7 @@ Cluster::Cluster(Scheduler& scheduler, std::uint64_t seed, std::size_t machine_c
   for (std::size_t i = 0; i < machine_count; ++i) {
     auto disk =
         std::make_unique<SimDisk>(scheduler, SimRandom::derive(seed, "disk", i), disk_options);
-    machines_.push_back({NodeId{i + 1}, std::move(disk), nullptr});
+    machines_.push_back({NodeId{i + 1}, std::move(disk), nullptr, false});
   }
 }
 
@@ -32,6 +32,7 @@ Cluster::~Cluster() {
 void Cluster::start(std::size_t index) {
   Machine& machine = machines_[index];
   PREDA_ASSERT(machine.life == nullptr);
+  machine.is_in_play = true;
   const std::string name = "n" + std::to_string(index + 1);
   auto life = std::make_shared<Life>(scheduler_, *machine.disk, network_, machine.node, name,
                                      SimRandom::derive(seed_, "life", ++life_count_));
@@ -86,6 +87,11 @@ void Cluster::kill(std::size_t index, Death death) {
     boost::asio::co_spawn(life->host.process.executor(), end(life), scheduler_detail::rethrow);
   }
   dead_.push_back(std::move(life));
+}
+
+void Cluster::retire(std::size_t index) {
+  machines_[index].is_in_play = false;
+  if (machines_[index].life != nullptr) kill(index, Death::power);
 }
 
 void Cluster::pause(std::size_t index) {

@@ -69,7 +69,11 @@ class Cluster {
   // A program that could not open, or of which something ran long after its end.
   const std::optional<std::string>& problem() const { return problem_; }
 
-  void start(std::size_t machine);
+  void start(std::size_t machine);  // and it is in play from then on
+  // Its power is cut for good.
+  void retire(std::size_t machine);
+  // It was started once and not retired: faults may hit it, and it is up when they are over.
+  bool is_in_play(std::size_t machine) const { return machines_[machine].is_in_play; }
   enum class Death : std::uint8_t { process, power };
   void kill(std::size_t machine, Death death);
   void pause(std::size_t machine);
@@ -84,6 +88,7 @@ class Cluster {
     NodeId node;
     std::unique_ptr<SimDisk> disk;
     std::shared_ptr<Life> life;
+    bool is_in_play = false;
   };
   Task<void> live(std::shared_ptr<Life> life);
   Task<void> end(std::shared_ptr<Life> life);

@@ -69,7 +69,7 @@ void FaultInjector::stop() {
   cluster_.network().faults.slow = 0;
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     cluster_.disk(i).faults = {};
-    if (cluster_.life(i) == nullptr) cluster_.start(i);
+    if (cluster_.is_in_play(i) && cluster_.life(i) == nullptr) cluster_.start(i);
   }
 }
 
@@ -155,7 +155,8 @@ void FaultInjector::relieve(std::size_t machine) {
   switch (impairment.kind) {
     case Kind::kill:
     case Kind::power:
-      if (cluster_.life(machine) == nullptr) cluster_.start(machine);
+      if (cluster_.is_in_play(machine) && cluster_.life(machine) == nullptr)
+        cluster_.start(machine);
       break;
     case Kind::pause:
       if (cluster_.life(machine) != nullptr) cluster_.resume(machine);

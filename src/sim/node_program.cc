@@ -1,5 +1,6 @@
 #include "sim/node_program.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/key_value.h"
@@ -34,19 +35,23 @@ std::string Tunables::to_string() const {
 }
 
 NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::size_t machine_count,
-                         const Tunables& tunables)
+                         const Tunables& tunables, std::size_t voter_count)
     : life_(life) {
   node::Config& config = options_.config;
   config.cluster_id.bytes[0] = std::byte{7};
-  for (std::size_t i = 0; i < machine_count; ++i) {
+  const auto add = [&](std::size_t i) {
     node::NodeEntry entry;
     entry.id = NodeId{i + 1};
     entry.name = "n" + std::to_string(i + 1);
     entry.cluster_address = entry.name + ":7700";
+    entry.has_meta = i < machine_count && i < voter_count;
     config.nodes.push_back(std::move(entry));
-  }
-  config.node_id = config.nodes[machine].id;
-  config.node_name = config.nodes[machine].name;
+  };
+  for (std::size_t i = 0; i < machine_count; ++i) add(i);
+  if (machine >= machine_count) add(machine);
+  const node::NodeEntry& self = config.nodes[std::min(machine, machine_count)];
+  config.node_id = self.id;
+  config.node_name = self.name;
   config.data_dir = kDataDirectory;
   config.drive_count = tunables.drive_count;
   config.rs = tunables.rs;

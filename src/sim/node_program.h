@@ -32,8 +32,11 @@ struct Tunables {
 // A whole node without its faces (HTTP), as production assembles it, on simulated seams.
 class NodeProgram final : public Program {
  public:
+  // The cluster begins with the first `machine_count` machines, of which `voter_count` have a
+  // replica of the metadata; a machine beyond them joins later, without one.
   NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::size_t machine_count,
-              const Tunables& tunables);
+              const Tunables& tunables, std::size_t voter_count = kAllVote);
+  static constexpr std::size_t kAllVote = ~std::size_t{0};
   Task<Result<void>> open() override;
   Task<void> run() override { return node_->run(); }
   Task<void> stop() override { return node_->stop(); }

@@ -37,6 +37,20 @@ Setter flag(bool& target) {
   };
 }
 
+Setter steps(std::vector<Step>& target) {
+  return [&target](const toml::node& node) {
+    const toml::array* list = node.as_array();
+    if (list == nullptr) return false;
+    for (const toml::node& each : *list) {
+      const auto text = each.value<std::string>();
+      auto step = text ? parse_step(*text) : Result<Step>(make_error(ErrorCode::InvalidArgument));
+      if (!step) return false;
+      target.push_back(*std::move(step));
+    }
+    return true;
+  };
+}
+
 Result<void> fill(const toml::table& table, const Setters& setters, const std::string& where) {
   for (const auto& [key, value] : table) {
     const std::string name(key.str());
@@ -64,6 +78,9 @@ Result<Scenario> parse_scenario(std::string_view text, const std::string& name) 
   ClientOptions& clients = scenario.clients;
   PREDA_CHECK(fill(table,
                    {{"nodes", number(scenario.node_count)},
+                    {"spares", number(scenario.spare_count)},
+                    {"steps", steps(scenario.steps)},
+                    {"steps_within_s", seconds(scenario.steps_within)},
                     {"busy_s", seconds(scenario.busy)},
                     {"heals_within_s", seconds(scenario.heals_within)}},
                    ""));
@@ -103,6 +120,12 @@ Result<Scenario> parse_scenario(std::string_view text, const std::string& name) 
   }
   if (scenario.node_count < 3)
     return make_error(ErrorCode::InvalidArgument, "a cluster has at least three nodes");
+  for (const Step& step : scenario.steps) {
+    for (const std::size_t machine : step.machines) {
+      if (machine >= scenario.node_count + scenario.spare_count)
+        return make_error(ErrorCode::InvalidArgument, "a step of a node that there is not");
+    }
+  }
   return scenario;
 }
 

@@ -26,10 +26,12 @@ class Simulation {
         random_(SimRandom::derive(seed, "simulation")),
         tunables_(scenario.tunables ? *scenario.tunables : Tunables::draw(random_)),
         mix_(scenario.faults ? *scenario.faults : FaultMix::draw(random_)),
-        cluster_(scheduler_, seed, scenario.node_count, NetworkOptions{}, DiskOptions{},
+        cluster_(scheduler_, seed, scenario.node_count + scenario.spare_count, NetworkOptions{},
+                 DiskOptions{},
                  [this](std::size_t machine, Life& life) { return make_program(machine, life); }),
         clients_(scheduler_, cluster_, history_, seed, scenario.clients),
-        faults_(scheduler_, cluster_, seed, mix_, (scenario.node_count - 1) / 2) {}
+        faults_(scheduler_, cluster_, seed, mix_, (scenario.node_count - 1) / 2),
+        operator_(scheduler_, cluster_, &faults_, clients_.clock(), Clients::kBucket) {}
 
   RunResult run();
 
@@ -37,6 +39,9 @@ class Simulation {
   std::unique_ptr<Program> make_program(std::size_t machine, Life& life);
   void work();
   void heal();
+  void operate(Instant until);
+  Task<void> work_until_done(Instant until);
+  Task<bool> wait_for_clients();
   void observe();
   void compare_states();
   void fail(const std::string& what) {
@@ -70,9 +75,12 @@ class Simulation {
   Cluster cluster_;
   Clients clients_;
   FaultInjector faults_;
+  Operator operator_;
   std::map<std::uint64_t, NodeId> leaders_;      // by term
   std::map<std::uint64_t, std::string> states_;  // content hash by applied index
   Instant next_comparison_{};
+  bool are_steps_done_ = false;
+  bool have_clients_ended_ = false;
   std::optional<std::string> failure_;
 };
 
@@ -82,7 +90,7 @@ std::unique_ptr<Program> Simulation::make_program(std::size_t machine, Life& lif
         std::chrono::milliseconds(static_cast<std::int64_t>(random_.below(2'400'000)) - 1'200'000);
     life.host.clock.wall_drift = static_cast<double>(random_.below(200)) / 1000 - 0.1;
   }
-  return std::make_unique<NodeProgram>(cluster_.disk(machine), life, machine, cluster_.size(),
+  return std::make_unique<NodeProgram>(cluster_.disk(machine), life, machine, scenario_.node_count,
                                        tunables_);
 }
 
@@ -169,7 +177,7 @@ Task<bool> finish(Task<void> task) {
 }  // namespace
 
 void Simulation::work() {
-  for (std::size_t i = 0; i < cluster_.size(); ++i) cluster_.start(i);
+  for (std::size_t i = 0; i < scenario_.node_count; ++i) cluster_.start(i);
   const auto made = run_observed(clients_.process(), clients_.make_bucket(scheduler_.now() + 60s),
                                  scheduler_.now() + 120s);
   if (!made || !*made) return fail("a new cluster did not become ready");
@@ -180,8 +188,39 @@ void Simulation::work() {
   faults_.on_event = [this](const std::string& line) { say(line); };
   faults_.start();
   const Instant until = scheduler_.now() + scenario_.busy;
-  (void)run_observed(clients_.process(), finish(clients_.work(until)), until + 300s);
+  if (scenario_.steps.empty()) {
+    (void)run_observed(clients_.process(), finish(clients_.work(until)), until + 300s);
+  } else {
+    operate(until);
+  }
   faults_.stop();
+}
+
+// The clients work until the last step is done, and for the busy time at least.
+void Simulation::operate(Instant until) {
+  operator_.on_event = [this](const std::string& line) { say(line); };
+  const Instant limit = scheduler_.now() + scenario_.steps_within;
+  boost::asio::co_spawn(clients_.process().executor(), work_until_done(until),
+                        scheduler_detail::rethrow);
+  const auto done =
+      run_observed(clients_.process(), operator_.perform(scenario_.steps, limit), limit + 60s);
+  are_steps_done_ = true;
+  if (failure_) return;
+  if (!done) return fail("the steps never ended");
+  if (!*done) return fail("a step was not done: " + done->error().to_string());
+  say("all steps are done");
+  (void)run_observed(clients_.process(), wait_for_clients(), scheduler_.now() + 300s);
+}
+
+Task<void> Simulation::work_until_done(Instant until) {
+  while (scheduler_.now() < until || !are_steps_done_)
+    co_await clients_.work(scheduler_.now() + 1s);
+  have_clients_ended_ = true;
+}
+
+Task<bool> Simulation::wait_for_clients() {
+  while (!have_clients_ended_) co_await sleep_for(clients_.clock(), 100ms);
+  co_return true;
 }
 
 // With the faults over, all is as it should be within bounded time, without anybody's help.
@@ -189,7 +228,7 @@ void Simulation::heal() {
   say("the faults are over");
   const Instant deadline = scheduler_.now() + scenario_.heals_within;
   for (std::size_t i = 0; i < cluster_.size() && !failure_; ++i) {
-    auto is_up = [this, i] { return cluster_.is_up(i); };
+    auto is_up = [this, i] { return !cluster_.is_in_play(i) || cluster_.is_up(i); };
     if (!scheduler_.run(is_up, deadline))
       return fail("n" + std::to_string(i + 1) + " is not up after the faults");
   }
@@ -200,6 +239,7 @@ void Simulation::heal() {
   if (!*healed) return fail("not healed in time: " + healed->error().to_string());
   say("all chunks are whole");
   for (std::size_t i = 0; i < cluster_.size() && !failure_; ++i) {
+    if (!cluster_.is_in_play(i)) continue;
     const Instant limit = scheduler_.now() + 60s;
     const auto proof =
         run_observed(clients_.process(), clients_.prove_health(i, limit), limit + 60s);

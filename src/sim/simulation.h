@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/clients.h"
 #include "sim/faults.h"
+#include "sim/operator.h"
 
 namespace predastore::sim {
 
@@ -13,8 +15,11 @@ namespace predastore::sim {
 struct Scenario {
   std::string name = "drawn";
   std::size_t node_count = 3;
-  Duration busy = 30s;           // clients and faults
+  std::size_t spare_count = 0;  // machines that may join later, without a replica
+  std::vector<Step> steps;      // what an operator does, one after the other, under load and faults
+  Duration busy = 30s;          // clients and faults
   Duration heals_within = 120s;  // after that
+  Duration steps_within = 900s;
   ClientOptions clients;
   std::optional<FaultMix> faults;
   std::optional<Tunables> tunables;

@@ -85,6 +85,7 @@ class Grow(harness.ClusterTest):
         narrow = self.cluster.run("node", "drain", "n2", "--dir", self.cluster.dir, check=False)
         self.assertNotEqual(narrow.returncode, 0)
         self.assertIn("nodes", narrow.stderr)
+        harness.wait_for("what was on the dead node is healed", lambda: self.ask("heal", "status")["state"] == "idle", 240)
         preview = self.assert_settled()
         self.assertEqual(set(preview["shards"]), {"n1", "n2", "n3"})
         self.cluster.wait_healthy(240)

@@ -88,7 +88,15 @@ Applier::Refusable Applier::set_job_state(const pb::SetJobState& command) {
   const auto state = static_cast<JobState>(command.state());
   if (state != JobState::running && state != JobState::paused && state != JobState::cancelled)
     return refused("a state that no operator gives");
-  if (!is_active(job->state)) return make_error(ErrorCode::Conflict, "the job has ended");
+  // One that failed may be tried again, or given up, unless another one has taken its place.
+  if (job->state == JobState::failed && state != JobState::paused) {
+    for (const JobRecord& other : state_.jobs()) {
+      if (other.id > job->id && other.kind == job->kind && other.argument == job->argument)
+        return make_error(ErrorCode::Conflict, "a later job does the same");
+    }
+  } else if (!is_active(job->state)) {
+    return make_error(ErrorCode::Conflict, "the job has ended");
+  }
   job->state = state;
   return store_job(*std::move(job));
 }
