@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "admin/growth_request.h"
+#include "admin/member_api.h"
 #include "admin/topology_api.h"
 #include "env/environment.h"
 #include "http/server.h"
@@ -13,12 +14,17 @@
 namespace predastore::admin {
 
 // What the administration says and changes of a cluster that grows: /v1/jobs, and what TopologyApi
-// has. Used on one loop.
+// and MemberApi have. Used on one loop.
 class GrowthApi {
  public:
   // All outlive this.
-  GrowthApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth)
-      : env_(env), meta_(meta), growth_(growth), topology_(env, view, meta, growth) {}
+  GrowthApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth,
+            Membership& membership)
+      : env_(env),
+        meta_(meta),
+        growth_(growth),
+        topology_(env, view, meta, growth, membership),
+        members_(env, membership, growth) {}
 
   static bool is_for(std::string_view path);
   Task<void> handle(http::Exchange& exchange);
@@ -35,6 +41,7 @@ class GrowthApi {
   meta::MetaService& meta_;
   meta::Growth& growth_;
   TopologyApi topology_;
+  MemberApi members_;
 };
 
 }  // namespace predastore::admin

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "cli/growth_commands.h"
+#include "cli/meta_commands.h"
 #include "cli/node_add.h"
 #include "cli/topology_commands.h"
 
@@ -356,6 +357,7 @@ int run(int argc, const char* const* argv) {
   bench::add_command(root, &parsed.command);
   add_growth_commands(root, &parsed.command);
   add_topology_commands(root, &parsed.command);
+  add_meta_commands(root, &parsed.command);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {
     print_version();

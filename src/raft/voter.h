@@ -14,6 +14,8 @@
 #include "raft/log/vote_file.h"
 #include "raft/peer_link.h"
 #include "raft/replica.h"
+#include "raft/snapshot_fetch.h"
+#include "raft/snapshot_source.h"
 
 namespace predastore::raft {
 
@@ -36,6 +38,17 @@ struct VoterParts {
   std::unique_ptr<VoteFile> vote;
 };
 
+// Beside the log.
+inline std::string checkpoint_directory_of(const ReplicaOptions& options) {
+  return options.directory + ".checkpoint";
+}
+inline std::string fetched_directory_of(const ReplicaOptions& options) {
+  return options.directory + ".fetched";
+}
+inline std::string installing_file_of(const ReplicaOptions& options) {
+  return options.directory + "/installing";
+}
+
 // Drives the core: its outputs to disk, peers, state machine and callers; their answers back to it.
 // Everything is on one loop and the core never waits for a disk: the log writer, the applier, and
 // each peer's link are tasks of their own.
@@ -49,7 +62,11 @@ class Voter final : public LinkOwner {
   Task<Result<std::string>> propose(std::string command, Instant deadline);
   Task<Result<std::uint64_t>> read_barrier(Instant deadline);
   Task<Result<void>> transfer_leadership(NodeId to, Instant deadline);
+  Task<Result<void>> change_members(MemberChange change, Instant deadline);
   ReplicaStatus status() const;
+  GroupStatus group() const;
+  // A piece of the state for another replica.
+  Task<void> serve_snapshot(rpc::Call call);
   // Messages of one peer, until it or we end the stream. The caller keeps this alive until then.
   Task<void> receive(rpc::Call call);
 
@@ -73,6 +90,7 @@ class Voter final : public LinkOwner {
   struct Save {
     std::uint64_t number = 0;
     std::optional<HardState> hard_state;
+    std::optional<Snapshot> reset;  // the log begins anew after it, before the entries
     std::vector<Entry> entries;
     std::size_t size_bytes = 0;
   };
@@ -90,6 +108,8 @@ class Voter final : public LinkOwner {
   void refuse_replaced(std::uint64_t first_index);
   Result<void> admit(std::size_t command_bytes) const;
   void propose_queued();
+  std::optional<NodeId> node_of(VoterId id) const;
+  PeerLink& link_to(NodeId node);
 
   // voter_tasks.cc: the tasks
   Task<void> tick_loop();
@@ -104,6 +124,14 @@ class Voter final : public LinkOwner {
                       std::uint64_t last_index);
   Task<Result<Message>> read_message(net::Stream& stream);
   void accept(Message message);
+  bool speaks_for(NodeId peer, const Message& message);
+  std::uint64_t index_to_trim() const;
+
+  // voter_snapshot.cc
+  Task<void> fetch_snapshot(NeededSnapshot needed);
+  Task<Result<void>> install_fetched();
+  Task<Result<void>> end_install();
+  std::optional<Snapshot> describe(StatePoint point) const;
 
   Environment env_;
   ReplicaOptions options_;
@@ -112,7 +140,14 @@ class Voter final : public LinkOwner {
   StateMachine& state_machine_;
   Core core_;
   EntryCache cache_;
+  rpc::Client& client_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;
+  std::map<VoterId, NodeId> heard_from_;  // whom no configuration here names
+  SnapshotSource source_;
+  SnapshotFetch fetch_;
+  bool is_fetching_ = false;
+  std::optional<FetchedSnapshot> fetched_;  // to be installed
+  bool is_install_pending_ = false;         // the log does not know of it durably yet
   std::set<NodeId> lost_;
   bool is_pumping_ = false;
 

@@ -44,6 +44,9 @@ class EntryLog {
   Task<Result<void>> force_configuration(Configuration configuration);
   // Of all its files.
   std::uint64_t size_bytes() const;
+  // The last entry before the last files that have `bytes` together: up to it may be trimmed,
+  // and as much is kept.
+  std::uint64_t index_before_last(std::uint64_t bytes) const;
   // Removes files that hold nothing after `index`; what is left begins at terms().base_index() + 1.
   Task<Result<void>> trim_to(std::uint64_t index);
   // Entries first, first+1, ... up to last, at least one, at most about `bytes_max`. NotFound when
