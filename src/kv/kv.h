@@ -62,10 +62,6 @@ class KeyValueStore {
   virtual Result<void> write(const Batch& batch) = 0;
   virtual std::unique_ptr<Iterator> iterate(Family family) = 0;
   virtual Result<void> flush() = 0;  // everything written so far is durable, all families alike
-  // Everything written so far, as files in `directory`, which is made (its parent is there): a
-  // store of its own that can be opened there, or where it is moved to. Hard links where that is
-  // possible. Durable when it returns. Never beside a write. Unsupported: this store has no files.
-  virtual Result<void> checkpoint(const std::string& directory);
 };
 
 struct RocksOptions {

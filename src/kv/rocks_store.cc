@@ -7,6 +7,7 @@
 
 #include <utility>
 
+#include "kv/checkpoint.h"
 #include "kv/kv.h"
 
 namespace predastore::kv {
@@ -46,7 +47,7 @@ class RocksIterator final : public Iterator {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-class RocksStore final : public KeyValueStore {
+class RocksStore final : public KeyValueStore, public Checkpoints {
  public:
   RocksStore(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles,
              std::size_t family_count, bool use_wal)

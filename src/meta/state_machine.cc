@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "digest/hash.h"
+#include "kv/checkpoint.h"
 #include "meta/queries.h"
 #include "meta/state/applier.h"
 
@@ -113,7 +114,7 @@ Task<Result<raft::StatePoint>> StateMachine::checkpoint(std::string directory) {
   PREDA_CO_CHECK(co_await writing_.acquire(1, kNever));
   const SemaphoreHold hold{writing_, 1};
   const raft::StatePoint point{applied_index_, applied_term_};
-  auto work = [this, to = std::move(directory)] { return store_->checkpoint(to); };
+  auto work = [this, to = std::move(directory)] { return kv::make_checkpoint(*store_, to); };
   PREDA_CO_CHECK(co_await use(std::move(work)));
   co_return point;
 }

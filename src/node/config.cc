@@ -101,7 +101,7 @@ class Checker {
     }
     known_keys(root, "",
                {"cluster", "node", "listen", "storage", "drive", "io", "upkeep", "rs", "s3",
-                "limits", "epochs", "repair", "raft", "nodes"});
+                "limits", "epochs", "repair", "nodes"});
     read_identity(root);
     read_listen(root);
     read_storage(root);
@@ -422,9 +422,6 @@ class Checker {
     const toml::table& repair = section(root, "repair", {"sweep_seconds", "reconcile_seconds"});
     read(repair, "repair", "sweep_seconds", out.sweep_seconds, 1, kYear);
     read(repair, "repair", "reconcile_seconds", out.reconcile_seconds, 1, kYear);
-    const toml::table& raft = section(root, "raft", {"log_bytes"});
-    config_.raft_log_bytes =
-        number(raft, "raft", "log_bytes", config_.raft_log_bytes, 1u << 20, 1ull << 40);
   }
 
   void read_nodes(const toml::table& root) {

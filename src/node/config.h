@@ -84,7 +84,6 @@ struct Config {
   std::vector<std::string> s3_domains;  // BUCKET.DOMAIN is a bucket's address
   Limits limits;
   RepairTimes repair;
-  std::uint64_t raft_log_bytes = 256u << 20;  // that are kept for replicas that are away
   std::vector<NodeEntry> nodes;
 };
 

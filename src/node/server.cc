@@ -92,7 +92,6 @@ class Process {
     options.config = config_;
     options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
     options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
-    options.raft_log_bytes = config_.raft_log_bytes;
     options.limits.write_epochs = config_.repair.commit_epochs;
     options.limits.garbage_epochs = config_.repair.garbage_epochs;
     options.limits.inline_max_bytes = kInlineDefaultBytes;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "kv/checkpoint.h"
+
 namespace predastore::sim {
 namespace {
 
-class SimStore final : public kv::KeyValueStore {
+class SimStore final : public kv::KeyValueStore, public kv::Checkpoints {
  public:
   SimStore(SimDisk& disk, std::shared_ptr<kv::MemoryDisk> content)
       : disk_(disk),

@@ -8,12 +8,6 @@ import unittest
 import harness
 from harness import KIB, Ledger, Pattern
 
-SETTINGS = """
-[raft]
-log_bytes = "1MiB"
-"""
-
-
 class Members(harness.ClusterTest):
     def ask(self, *words, **options):
         return self.cluster.run(*words, "--dir", self.cluster.dir, **options)
@@ -62,7 +56,7 @@ class Members(harness.ClusterTest):
 
 
 class Replaced(Members):
-    cluster_options = {"settings": SETTINGS}
+    cluster_options = {"nodes": 3}
 
     def test_1_a_wiped_voter_takes_its_own_place(self):
         bucket, ledger = self.bucket("wiped"), Ledger()
@@ -119,7 +113,7 @@ class Replaced(Members):
 
 
 class Fourth(Members):
-    cluster_options = {"nodes": 3, "settings": SETTINGS}
+    cluster_options = {"nodes": 3}
 
     def test_a_fourth_node_becomes_a_voter_in_place_of_one_that_is_dead(self):
         bucket, ledger = self.bucket("fourth"), Ledger()

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kv/checkpoint.h"
 #include "kv/kv.h"
 
 // What every KeyValueStore promises. Included by the test of each implementation, which
@@ -156,7 +157,7 @@ TEST_P(KvContract, random_operations_equal_a_map) {
 TEST_P(KvContract, a_copy_has_everything_and_nothing_that_came_later) {
   const std::string path = fixture_->path_of("copy");
   if (path.empty()) {
-    EXPECT_EQ(fixture_->open()->checkpoint("/copy").error().code, ErrorCode::Unsupported);
+    EXPECT_EQ(make_checkpoint(*fixture_->open(), "/copy").error().code, ErrorCode::Unsupported);
     return;
   }
   auto store = fixture_->open();
@@ -171,13 +172,13 @@ TEST_P(KvContract, a_copy_has_everything_and_nothing_that_came_later) {
   }
   const auto first = contents(*store, 0);
   const auto second = contents(*store, 1);
-  ASSERT_TRUE(store->checkpoint(path));
+  ASSERT_TRUE(make_checkpoint(*store, path));
   Batch later;
   later.put(0, "later", "1");
   later.erase(1, "key7");
   ASSERT_TRUE(store->write(later));
   ASSERT_TRUE(store->flush());
-  EXPECT_FALSE(store->checkpoint(path).has_value()) << "a directory that is there";
+  EXPECT_FALSE(make_checkpoint(*store, path).has_value()) << "a directory that is there";
   auto copy = fixture_->open_copy(path);
   EXPECT_EQ(contents(*copy, 0), first);
   EXPECT_EQ(contents(*copy, 1), second);
