@@ -14,6 +14,7 @@
 #include "cli/exit_codes.h"
 #include "cli/growth_client.h"
 #include "env/host.h"
+#include "env/run_task.h"
 #include "kv/kv.h"
 #include "node/recovery.h"
 

@@ -92,13 +92,13 @@ Task<Result<void>> MemberReplica::open_what_is_there() {
 }
 
 Task<Result<void>> MemberReplica::open_inner(raft::ReplicaIdentity identity) {
-  raft::ReplicaOptions raft = options_.raft;
-  raft.directory = raft_directory_of(options_.directory, identity);
-  raft.self = options_.self;
-  raft.group = identity.group;
-  raft.id = identity.id;
-  raft.voters = identity.first;
-  PREDA_CO_TRY(auto opened, co_await raft::open_replica(env_, std::move(raft), server_, client_,
+  raft::ReplicaOptions replica = options_.replica;
+  replica.directory = raft_directory_of(options_.directory, identity);
+  replica.self = options_.self;
+  replica.group = identity.group;
+  replica.id = identity.id;
+  replica.voters = identity.first;
+  PREDA_CO_TRY(auto opened, co_await raft::open_replica(env_, std::move(replica), server_, client_,
                                                         state_machine_));
   inner_ = std::move(opened);
   identity_ = std::move(identity);
@@ -167,7 +167,7 @@ bool MemberReplica::needs_remote() const {
   if (inner_ == nullptr) return true;
   const raft::ReplicaStatus status = inner_->status();
   if (status.leader) return false;
-  return !status.is_voter || env_.clock.now() - led_at_ > 5 * options_.raft.election_timeout;
+  return !status.is_voter || env_.clock.now() - led_at_ > 5 * options_.replica.election_timeout;
 }
 
 // ---- what is to become of it

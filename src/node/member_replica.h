@@ -22,7 +22,7 @@ struct MemberReplicaOptions {
   NodeId self;
   std::vector<NodeId> first_voters;  // as the configuration says; they make the group
   bool holds_shards = false;         // a node of a new cluster has none
-  raft::ReplicaOptions raft;         // but for who it is
+  raft::ReplicaOptions replica;      // but for who it is
 };
 
 // The replica of a node in all its lives: there may be none (the node does not vote), one whose

@@ -153,12 +153,12 @@ Task<Result<void>> Node::open_replica() {
     if (entry.has_meta) options.first_voters.push_back(entry.id);
   }
   options.holds_shards = parts_->drives->status().live_bytes > 0;
-  options.raft.election_timeout = options_.election_timeout;
-  options.raft.heartbeat_interval = options_.heartbeat_interval;
-  options.raft.log_bytes_max = options_.raft_log_bytes;
-  options.raft.log_file_bytes = std::min<std::uint64_t>(8u << 20, options_.raft_log_bytes / 4);
-  auto ask = [this](NodeId node, Instant deadline) { return ping(node, deadline); };
-  auto peers = [this] {
+  options.replica.election_timeout = options_.election_timeout;
+  options.replica.heartbeat_interval = options_.heartbeat_interval;
+  options.replica.log_bytes_max = options_.raft_log_bytes;
+  options.replica.log_file_bytes = std::min<std::uint64_t>(8u << 20, options_.raft_log_bytes / 4);
+  RemoteReplica::Ask ask = [this](NodeId node, Instant deadline) { return ping(node, deadline); };
+  RemoteReplica::Peers peers = [this] {
     std::vector<NodeId> others;
     if (!parts_->registry) return others;
     for (const NodeRecord& node : parts_->registry->nodes()) {

@@ -93,9 +93,9 @@ Task<Result<Recovered>> recover_metadata(Environment env, Config config, OpenKv 
   PREDA_CO_TRY(recovered.last_index,
                co_await begin_group(env, to, std::move(alone), recovered.applied_index));
   PREDA_CO_CHECK(co_await raft::store_identity(env.files, identity_file, fresh));
-  for (const std::string& gone : {from, from + ".checkpoint", from + ".fetched"}) {
-    PREDA_CO_CHECK(co_await env.files.remove_tree(gone));
-  }
+  PREDA_CO_CHECK(co_await env.files.remove_tree(from));
+  PREDA_CO_CHECK(co_await env.files.remove_tree(from + ".checkpoint"));
+  PREDA_CO_CHECK(co_await env.files.remove_tree(from + ".fetched"));
   PREDA_CO_CHECK(co_await env.files.sync_directory(directory));
   co_return recovered;
 }
