@@ -16,7 +16,6 @@ namespace {
 using raft::testing::TestCluster;
 
 constexpr NodeId kFirst{1};
-
 NodeId other_than(NodeId id, std::size_t which = 0) { return NodeId{(id.value() + which) % 3 + 1}; }
 
 TEST(Replica, one_voter_commits_what_it_has_stored) {
