@@ -43,7 +43,8 @@ Result<std::uint64_t> number_of(const std::string& text) {
 
 bool GrowthApi::is_for(std::string_view path) {
   return path.starts_with("/v1/jobs") || path.starts_with("/v1/nodes") ||
-         path.starts_with("/v1/ring") || path.starts_with("/v1/heal");
+         path.starts_with("/v1/ring") || path.starts_with("/v1/heal") ||
+         path.starts_with("/v1/meta");
 }
 
 Instant GrowthApi::deadline() const { return env_.clock.now() + kTimeout; }
@@ -83,6 +84,7 @@ Task<Result<std::string>> GrowthApi::answer(GrowthRequest request) {
   if (request.collection == "heal") co_return co_await heal_.answer(std::move(request));
   if (request.collection == "nodes" || request.collection == "ring")
     co_return co_await topology_.answer(std::move(request));
+  if (request.collection == "meta") co_return co_await members_.answer(std::move(request));
   co_return nothing_there();
 }
 

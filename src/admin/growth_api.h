@@ -5,6 +5,7 @@
 
 #include "admin/growth_request.h"
 #include "admin/heal_api.h"
+#include "admin/member_api.h"
 #include "admin/topology_api.h"
 #include "env/environment.h"
 #include "http/server.h"
@@ -14,16 +15,18 @@
 namespace predastore::admin {
 
 // What the administration says and changes of a cluster that grows: /v1/jobs, and what TopologyApi
-// and HealApi have. Used on one loop.
+// HealApi and MemberApi have. Used on one loop.
 class GrowthApi {
  public:
   // All outlive this.
-  GrowthApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth)
+  GrowthApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth,
+            Membership& membership)
       : env_(env),
         meta_(meta),
         growth_(growth),
-        topology_(env, view, meta, growth),
-        heal_(env, view, meta) {}
+        topology_(env, view, meta, growth, membership),
+        heal_(env, view, meta),
+        members_(env, membership, growth) {}
 
   static bool is_for(std::string_view path);
   Task<void> handle(http::Exchange& exchange);
@@ -41,6 +44,7 @@ class GrowthApi {
   meta::Growth& growth_;
   TopologyApi topology_;
   HealApi heal_;
+  MemberApi members_;
 };
 
 }  // namespace predastore::admin

@@ -94,6 +94,7 @@ Task<Result<std::string>> TopologyApi::list_nodes() {
     json::object object = node_json(node, topology);
     const auto seen = std::ranges::find(report.nodes, node.node, &NodeReport::id);
     object["up"] = seen != report.nodes.end() && seen->is_up;
+    if (seen != report.nodes.end()) object["voter"] = seen->is_voter;
     if (seen != report.nodes.end()) {
       object["used_bytes"] = seen->used_bytes;
       object["capacity_bytes"] = seen->capacity_bytes;
@@ -173,6 +174,13 @@ Task<Result<void>> TopologyApi::leave_ring(NodeId node) {
   co_return co_await growth_.new_ring(topology.ring.epoch, std::move(ring), deadline());
 }
 
+// Its replica of the metadata goes with it, if it has one; refused when that costs the majority.
+Task<Result<void>> TopologyApi::leave_group(NodeId node) {
+  auto left = co_await membership_.change(MemberVerb::remove, node, deadline());
+  if (!left && left.error().code == ErrorCode::NotFound) co_return Result<void>{};
+  co_return left;
+}
+
 // First the ring, which is refused when it would get too narrow; then the node is closed. All of it
 // can be repeated.
 Task<Result<std::string>> TopologyApi::drain(NodeRecord node) {
@@ -204,9 +212,24 @@ Task<Result<std::string>> TopologyApi::remove(NodeRecord node, bool is_dead) {
     if (up) co_return make_error(ErrorCode::Conflict, "the node is up; drain it instead");
     PREDA_CO_CHECK(co_await leave_ring(node.node));
   }
+  PREDA_CO_CHECK(co_await leave_group(node.node));
   PREDA_CO_CHECK(co_await growth_.set_node_state(node.node, meta::NodeState::departed, deadline()));
   PREDA_CO_TRY(const std::uint64_t job, co_await start_rebalance());
   co_return fmt::format("{{\"node\":\"{}\",\"state\":\"departed\",\"job\":{}}}", node.name, job);
+}
+
+// A voter that goes leaves a vote for the new node, which learns from then on; it is to be promoted
+// when it has caught up (`meta promote`).
+Task<Result<void>> TopologyApi::give_vote(NodeId from, NodeId to) {
+  PREDA_CO_TRY(const GroupReport group, co_await membership_.group(deadline()));
+  const auto replica_of = [&](NodeId node) {
+    return std::ranges::find(group.members, node, &MemberReport::node) != group.members.end();
+  };
+  if (!replica_of(from)) co_return Result<void>{};
+  if (!replica_of(to)) {
+    PREDA_CO_CHECK(co_await membership_.change(MemberVerb::add, to, deadline()));
+  }
+  co_return co_await leave_group(from);
 }
 
 Task<Result<std::string>> TopologyApi::replace(NodeRecord node, std::string with) {
@@ -220,6 +243,7 @@ Task<Result<std::string>> TopologyApi::replace(NodeRecord node, std::string with
     PREDA_CO_TRY(RingRecord ring, repair::with_replaced(topology.ring, node.node, other.node));
     PREDA_CO_CHECK(co_await growth_.new_ring(topology.ring.epoch, std::move(ring), deadline()));
   }
+  PREDA_CO_CHECK(co_await give_vote(node.node, other.node));
   const meta::NodeState state = up ? meta::NodeState::draining : meta::NodeState::departed;
   PREDA_CO_CHECK(co_await growth_.set_node_state(node.node, state, deadline()));
   PREDA_CO_TRY(const std::uint64_t job, co_await start_rebalance());

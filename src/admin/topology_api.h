@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "admin/growth_request.h"
+#include "admin/member_api.h"
 #include "admin/status.h"
 #include "env/environment.h"
 #include "meta/growth.h"
@@ -19,8 +20,9 @@ namespace predastore::admin {
 class TopologyApi {
  public:
   // All outlive this.
-  TopologyApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth)
-      : env_(env), view_(view), meta_(meta), growth_(growth) {}
+  TopologyApi(Environment env, ClusterView& view, meta::MetaService& meta, meta::Growth& growth,
+              Membership& membership)
+      : env_(env), view_(view), meta_(meta), growth_(growth), membership_(membership) {}
 
   Task<Result<std::string>> answer(GrowthRequest request);  // JSON
 
@@ -48,6 +50,8 @@ class TopologyApi {
   Task<Result<std::optional<Staged>>> staged();
   Task<Result<repair::RingPreview::Counts>> count(RingRecord ring);
   Task<Result<void>> leave_ring(NodeId node);
+  Task<Result<void>> leave_group(NodeId node);
+  Task<Result<void>> give_vote(NodeId from, NodeId to);
   Task<Result<std::uint64_t>> start_rebalance();
   Instant deadline() const;
 
@@ -55,6 +59,7 @@ class TopologyApi {
   ClusterView& view_;
   meta::MetaService& meta_;
   meta::Growth& growth_;
+  Membership& membership_;
 };
 
 }  // namespace predastore::admin

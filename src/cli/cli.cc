@@ -12,6 +12,7 @@
 #include "cli/exit_codes.h"
 #include "cli/growth_commands.h"
 #include "cli/heal_commands.h"
+#include "cli/meta_commands.h"
 #include "cli/node_add.h"
 #include "cli/topology_commands.h"
 
@@ -362,6 +363,7 @@ int run(int argc, const char* const* argv) {
   add_growth_commands(root, &parsed.command);
   add_heal_commands(root, &parsed.command);
   add_topology_commands(root, &parsed.command);
+  add_meta_commands(root, &parsed.command);
   CLI::App* version = root.add_subcommand("version", "Print the version");
   choose(*version, parsed, [] {
     print_version();

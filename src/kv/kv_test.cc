@@ -18,9 +18,11 @@ class RocksFixture final : public testing::Fixture {
     path_ = ::mkdtemp(name.data());
   }
   ~RocksFixture() override { std::filesystem::remove_all(path_); }
-  std::unique_ptr<KeyValueStore> open() override {
+  std::string path_of(const std::string& name) override { return path_ + "/" + name; }
+  std::unique_ptr<KeyValueStore> open() override { return open_copy(path_ + "/kv"); }
+  std::unique_ptr<KeyValueStore> open_copy(const std::string& path) override {
     RocksOptions options;
-    options.path = path_ + "/kv";
+    options.path = path;
     options.families = {"first", "second"};
     options.use_wal = use_wal_;
     auto store = open_rocks(options);

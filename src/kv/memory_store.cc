@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/codec.h"
+#include "digest/crc.h"
+
 namespace predastore::kv {
 
 MemoryDisk::MemoryDisk(std::size_t family_count) {
@@ -36,6 +39,39 @@ void MemoryDisk::crash(std::size_t unflushed_kept) {
 std::size_t MemoryDisk::unflushed_count() const {
   const std::lock_guard lock(mutex_);
   return unflushed_.size();
+}
+
+// family count u32 | families, each: key count u64 | keys and values, strings; crc u32 of all that
+std::string MemoryDisk::dump() const {
+  const std::lock_guard lock(mutex_);
+  Encoder out;
+  out.le(static_cast<std::uint32_t>(current_.size()));
+  for (const auto& family : current_) {
+    out.le(std::uint64_t{family->size()});
+    for (const auto& [key, value] : *family) out.string(key).string(value);
+  }
+  out.le(digest::crc32(as_bytes(out.str())));
+  return std::move(out).take();
+}
+
+Result<std::shared_ptr<MemoryDisk>> MemoryDisk::of_dump(std::string_view bytes) {
+  const Error damaged = make_error(ErrorCode::Corruption, "a damaged copy of a store");
+  if (bytes.size() < sizeof(std::uint32_t)) return damaged;
+  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(std::uint32_t));
+  Decoder end(as_bytes(bytes.substr(body.size())));
+  if (end.le<std::uint32_t>() != digest::crc32(as_bytes(body))) return damaged;
+  Decoder in(as_bytes(body));
+  auto disk = std::make_shared<MemoryDisk>(in.le<std::uint32_t>());
+  for (const auto& family : disk->current_) {
+    const auto count = in.le<std::uint64_t>();
+    for (std::uint64_t i = 0; i < count && in.ok(); ++i) {
+      const auto key = in.string();
+      family->emplace(key, in.string());
+    }
+  }
+  if (!in.finished()) return damaged;
+  disk->flushed_ = disk->current_;
+  return disk;
 }
 
 class MemoryIterator final : public Iterator {

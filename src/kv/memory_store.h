@@ -19,6 +19,11 @@ class MemoryDisk {
   void crash(std::size_t unflushed_kept = 0);
   std::size_t unflushed_count() const;
 
+  // Everything that is in it now, as bytes, and a disk on which that was flushed. Corruption: they
+  // were not made by dump().
+  std::string dump() const;
+  static Result<std::shared_ptr<MemoryDisk>> of_dump(std::string_view bytes);
+
  private:
   friend class MemoryStore;
   friend class MemoryIterator;

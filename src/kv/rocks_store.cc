@@ -2,10 +2,12 @@
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 
 #include <utility>
 
+#include "kv/checkpoint.h"
 #include "kv/kv.h"
 
 namespace predastore::kv {
@@ -45,7 +47,7 @@ class RocksIterator final : public Iterator {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-class RocksStore final : public KeyValueStore {
+class RocksStore final : public KeyValueStore, public Checkpoints {
  public:
   RocksStore(std::unique_ptr<rocksdb::DB> db, std::vector<rocksdb::ColumnFamilyHandle*> handles,
              std::size_t family_count, bool use_wal)
@@ -91,6 +93,16 @@ class RocksStore final : public KeyValueStore {
     options.allow_write_stall = true;
     const rocksdb::Status status = db_->Flush(options, handles_);
     if (!status.ok()) return error_of(status, "flush");
+    return {};
+  }
+
+  // It flushes first, so that no log is needed with the files.
+  Result<void> checkpoint(const std::string& directory) override {
+    rocksdb::Checkpoint* made = nullptr;
+    rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
+    const std::unique_ptr<rocksdb::Checkpoint> owned(made);
+    if (status.ok()) status = owned->CreateCheckpoint(directory, 0);
+    if (!status.ok()) return error_of(status, "checkpoint in " + directory);
     return {};
   }
 

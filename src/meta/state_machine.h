@@ -1,12 +1,15 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "env/environment.h"
+#include "env/sync.h"
 #include "kv/kv.h"
 #include "meta/state/ring_cache.h"
 #include "meta/state_check.h"
@@ -33,10 +36,21 @@ class StateMachine final : public raft::StateMachine {
   static Result<std::unique_ptr<StateMachine>> open(Environment env,
                                                     std::unique_ptr<kv::KeyValueStore> store);
 
+  using OpenStore = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
+  // The same of a directory, whose state can be replaced and copied then. What a crash left of an
+  // install() is brought to its end. Corruption: nothing has changed.
+  static Task<Result<std::unique_ptr<StateMachine>>> open_in(Environment env, std::string directory,
+                                                             OpenStore open_store);
+  // Nothing is applied any more; only of one that was opened with open_in(). What was there is gone
+  // durably when it returns.
+  Task<Result<void>> clear();
+
   Task<Result<std::vector<std::string>>> apply(std::vector<raft::CommittedEntry> entries) override;
   std::uint64_t applied_index() const override { return applied_index_; }
   // What a restart would find, at least.
   std::uint64_t durable_index() const override { return durable_index_; }
+  Task<Result<raft::StatePoint>> checkpoint(std::string directory) override;
+  Task<Result<void>> install(std::string directory) override;
   std::uint64_t write_epoch() const { return write_epoch_; }
   bool is_initialised() const { return is_initialised_; }
   std::uint64_t bytes_since_flush() const { return bytes_since_flush_; }
@@ -56,19 +70,35 @@ class StateMachine final : public raft::StateMachine {
   Task<Result<void>> flush();
 
   kv::KeyValueStore& store() { return *store_; }
+  // The applied index and content_hash() of its state; none while that is being replaced.
+  // Blocks; for the simulator, where nothing else runs meanwhile.
+  std::optional<std::pair<std::uint64_t, std::string>> hash_here();
 
  private:
   StateMachine(Environment env, std::unique_ptr<kv::KeyValueStore> store);
   Result<void> load();
+  // Blocking work on the store, which is replaced when there is none under way.
+  template <class Work>
+  Task<std::invoke_result_t<Work&>> use(Work work);
+  Task<Result<void>> finish_replacing();
+  Task<Result<void>> open_store();
+  Task<Result<void>> replace(std::string ready);
   Result<std::vector<std::string>> apply_all(const std::vector<raft::CommittedEntry>& entries);
   Result<std::string> apply_one(const raft::CommittedEntry& entry);
 
   Environment env_;
+  std::string directory_;  // empty: the store is all there is
+  OpenStore open_store_;
   std::unique_ptr<kv::KeyValueStore> store_;
+  std::size_t users_ = 0;
+  bool is_replacing_ = false;
+  Signal changed_;
+  Semaphore writing_;  // apply, checkpoint, install: one at a time
   RingCache rings_;
   StateHashes hashes_;
   std::optional<Error> refusal_;
   std::atomic<std::uint64_t> applied_index_ = 0;
+  std::atomic<std::uint64_t> applied_term_ = 0;
   std::atomic<std::uint64_t> durable_index_ = 0;
   std::atomic<std::uint64_t> write_epoch_ = 0;
   std::atomic<bool> is_initialised_ = false;

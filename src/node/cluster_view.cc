@@ -1,8 +1,10 @@
 #include "node/cluster_view.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
+#include "node/member_replica.h"
 #include "node/registry.h"
 
 namespace predastore::node {
@@ -47,6 +49,25 @@ bool comes_before(std::string_view a, std::string_view b) {
   return a.size() < b.size();
 }
 
+// Who votes is what the leader says, not what a configuration said once. While a node's new replica
+// learns, the one that votes in its name is not there any more.
+void note_members(const raft::GroupStatus& group, admin::ClusterReport& report) {
+  for (admin::NodeReport& entry : report.nodes) {
+    std::size_t replicas = 0;
+    bool votes = false;
+    bool is_heard = false;
+    for (const raft::MemberStatus& each : group.members) {
+      if (each.member.node != entry.id) continue;
+      ++replicas;
+      votes = votes || each.member.is_voter;
+      is_heard = is_heard || (each.member.is_voter && each.is_heard);
+    }
+    entry.is_voter = votes;
+    if (votes && replicas > 1 && !is_heard && entry.voter_failure.empty())
+      entry.voter_failure = "its replica was lost; a new one is being made";
+  }
+}
+
 }  // namespace
 
 Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
@@ -67,8 +88,18 @@ Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
   TaskGroup questions{env_.executor, env_.clock};
   for (admin::NodeReport& entry : report.nodes) questions.spawn(ask(&entry, &report, deadline));
   questions.spawn(read_metadata(&report, deadline));
+  std::optional<raft::GroupStatus> group;
+  questions.spawn(read_members(&group, deadline));
   (void)co_await questions.join();
+  if (group) note_members(*group, report);
   co_return report;
+}
+
+// `group` is the caller's, which waits for this.
+Task<void> NodeClusterView::read_members(std::optional<raft::GroupStatus>* group,
+                                         Instant deadline) {
+  auto found = co_await node_.members().list(deadline);
+  if (found) *group = std::move(*found);
 }
 
 // `entry` and `report` are the caller's, which waits for this.

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <optional>
+
 #include "admin/status.h"
 #include "env/environment.h"
 #include "node/node.h"
+#include "raft/replica.h"
 
 namespace predastore::node {
 
@@ -15,6 +18,7 @@ class NodeClusterView final : public admin::ClusterView {
  private:
   Task<void> ask(admin::NodeReport* entry, admin::ClusterReport* report, Instant deadline);
   Task<void> read_metadata(admin::ClusterReport* report, Instant deadline);
+  Task<void> read_members(std::optional<raft::GroupStatus>* group, Instant deadline);
 
   Environment env_;
   Node& node_;

@@ -4,7 +4,6 @@
 #include "meta/keys.h"
 #include "model/node_digest.h"
 #include "node/node_parts.h"
-#include "node/remote_replica.h"
 #include "telemetry/log.h"
 
 namespace predastore::node {
@@ -156,41 +155,45 @@ bool Node::is_voter() const {
   return true;
 }
 
-// A node that is no voter goes to the leader with everything.
-Task<Result<std::unique_ptr<raft::Replica>>> Node::open_replica() {
-  if (!is_voter()) {
-    auto ask = [this](NodeId node, Instant deadline) { return ping(node, deadline); };
-    auto peers = [this] {
-      std::vector<NodeId> others;
-      for (const NodeRecord& node : parts_->registry->nodes()) {
-        if (node.node != config().node_id) others.push_back(node.node);
-      }
-      return others;
-    };
-    std::unique_ptr<raft::Replica> remote =
-        std::make_unique<RemoteReplica>(env_, std::move(ask), std::move(peers));
-    co_return std::move(remote);
-  }
-  raft::ReplicaOptions options;
-  options.directory = meta_directory(config()) + "/raft";
+// Whether or not it votes: it may be told to, and without a replica it goes to the leader with
+// everything.
+Task<Result<void>> Node::open_replica() {
+  MemberReplicaOptions options;
+  options.directory = meta_directory(config());
+  options.cluster = config().cluster_id;
   options.self = config().node_id;
   for (const NodeEntry& entry : config().nodes) {
-    if (entry.has_meta) options.voters.push_back(entry.id);
+    if (entry.has_meta) options.first_voters.push_back(entry.id);
   }
-  options.election_timeout = options_.election_timeout;
-  options.heartbeat_interval = options_.heartbeat_interval;
-  co_return co_await raft::open_replica(metadata_env_, std::move(options), parts_->server,
-                                        parts_->client, *parts_->state_machine);
+  options.holds_shards = parts_->drives->status().live_bytes > 0;
+  options.replica.election_timeout = options_.election_timeout;
+  options.replica.heartbeat_interval = options_.heartbeat_interval;
+  options.replica.log_bytes_max = options_.raft_log_bytes;
+  options.replica.log_file_bytes = std::min<std::uint64_t>(8u << 20, options_.raft_log_bytes / 4);
+  RemoteReplica::Ask ask = [this](NodeId node, Instant deadline) { return ping(node, deadline); };
+  RemoteReplica::Peers peers = [this] {
+    std::vector<NodeId> others;
+    if (!parts_->registry) return others;
+    for (const NodeRecord& node : parts_->registry->nodes()) {
+      if (node.node != config().node_id) others.push_back(node.node);
+    }
+    return others;
+  };
+  const MemberReplica::Parts parts{parts_->server, parts_->client, *parts_->state_machine};
+  PREDA_CO_TRY(parts_->replica,
+               co_await MemberReplica::open(metadata_env_, std::move(options), parts,
+                                            std::move(ask), std::move(peers)));
+  co_return Result<void>{};
 }
 
 Task<Result<void>> Node::open_metadata() {
-  PREDA_CO_TRY(auto store, co_await open_state());
-  PREDA_CO_TRY(parts_->state_machine, meta::StateMachine::open(metadata_env_, std::move(store)));
-  PREDA_CO_TRY(parts_->replica, co_await open_replica());
+  PREDA_CO_CHECK(co_await open_state());
+  PREDA_CO_CHECK(co_await open_replica());
   meta::MetaOptions meta_options;
   meta_options.self = config().node_id;
   if (is_voter()) meta_options.bootstrap = bootstrap();
   meta_options.write_epoch_interval = options_.write_epoch_interval;
+  meta_options.flush = options_.flush;
   parts_->meta =
       meta::ReplicatedMetaService::make(env_, std::move(meta_options), *parts_->state_machine,
                                         *parts_->replica, &parts_->server, &parts_->client);
@@ -201,29 +204,22 @@ Task<Result<void>> Node::open_metadata() {
 }
 
 // What Raft's log has made so far. A damaged state is put aside and made again from the log; where
-// the log no longer has its beginning, opening the replica fails and says so.
-Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state() {
+// the log no longer has its beginning, the replica is damaged as a whole, and replaced.
+Task<Result<void>> Node::open_state() {
   const std::string directory = meta_directory(config()) + "/state";
   const std::string aside = directory + ".damaged";
-  PREDA_CO_CHECK(co_await env_.files.create_directories(directory));
-  auto opened = co_await open_state_in(directory);
-  if (opened || opened.error().code != ErrorCode::Corruption) co_return opened;
-  telemetry::log_error("put damaged metadata aside and make it again from the log",
-                       {{"directory", aside}, {"error", opened.error().to_string()}});
-  PREDA_CO_CHECK(co_await env_.files.remove_tree(aside));
-  PREDA_CO_CHECK(co_await env_.files.rename(directory, aside));
-  PREDA_CO_CHECK(co_await env_.files.create_directories(directory));
-  PREDA_CO_CHECK(co_await env_.files.sync_directory(meta_directory(config())));
-  co_return co_await open_state_in(directory);
-}
-
-Task<Result<std::unique_ptr<kv::KeyValueStore>>> Node::open_state_in(std::string directory) {
-  kv::RocksOptions options;
-  options.path = std::move(directory);
-  options.families = meta::family_names();
-  options.large_values = meta::kInline;
-  const auto work = [this, &options] { return options_.open_kv(options); };
-  co_return co_await run_blocking(metadata_env_.blocking, work);
+  auto opened = co_await meta::StateMachine::open_in(metadata_env_, directory, options_.open_kv);
+  if (!opened && opened.error().code == ErrorCode::Corruption) {
+    telemetry::log_error("put damaged metadata aside and make it again",
+                         {{"directory", aside}, {"error", opened.error().to_string()}});
+    PREDA_CO_CHECK(co_await env_.files.remove_tree(aside));
+    PREDA_CO_CHECK(co_await env_.files.rename(directory, aside));
+    PREDA_CO_CHECK(co_await env_.files.sync_directory(meta_directory(config())));
+    opened = co_await meta::StateMachine::open_in(metadata_env_, directory, options_.open_kv);
+  }
+  if (!opened) co_return std::move(opened).error();
+  parts_->state_machine = *std::move(opened);
+  co_return Result<void>{};
 }
 
 meta::Bootstrap Node::bootstrap() const {
@@ -323,5 +319,7 @@ shard::ShardService& Node::shards() { return *parts_->shards; }
 shard::DriveSet& Node::drives() { return *parts_->drives; }
 DriveCare& Node::care() { return *parts_->care; }
 raft::Replica& Node::replica() { return *parts_->replica; }
+MemberReplica& Node::members() { return *parts_->replica; }
+meta::StateMachine& Node::state() { return *parts_->state_machine; }
 
 }  // namespace predastore::node

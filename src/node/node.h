@@ -14,6 +14,7 @@
 #include "meta/bootstrap.h"
 #include "meta/growth.h"
 #include "meta/meta_service.h"
+#include "meta/state_machine.h"
 #include "net/transport.h"
 #include "node/config.h"
 #include "node/drive_care.h"
@@ -25,6 +26,7 @@
 
 namespace predastore::node {
 
+class MemberReplica;
 class Registry;
 
 using OpenKv = std::function<Result<std::unique_ptr<kv::KeyValueStore>>(kv::RocksOptions)>;
@@ -51,6 +53,9 @@ struct NodeOptions {
   std::uint32_t chunk_size_bytes = kChunkSizeBytes;
   Duration election_timeout = 1000ms;
   Duration heartbeat_interval = 100ms;
+  // So much of Raft's log is kept for replicas that are away.
+  std::uint64_t raft_log_bytes = 256u << 20;
+  meta::FlushPolicy flush;  // of the metadata
   Duration write_epoch_interval = 60s;
   meta::Limits limits;            // of a cluster that is made
   DriveCareOptions care;          // of its own drives, with run_repair
@@ -86,6 +91,8 @@ class Node {
   shard::DriveSet& drives();
   DriveCare& care();
   raft::Replica& replica();
+  MemberReplica& members();
+  meta::StateMachine& state();
 
   NodeStatus status() const;
   // Asks another node (or this one, at once). Unavailable or TimedOut: it is not up.
@@ -99,12 +106,11 @@ class Node {
   Task<Result<void>> open_parts();
   Task<Result<void>> open_drives();
   Task<Result<void>> open_metadata();
-  Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state();
-  Task<Result<std::unique_ptr<kv::KeyValueStore>>> open_state_in(std::string directory);
+  Task<Result<void>> open_state();
   meta::Bootstrap bootstrap() const;
   bool is_leader() const;
   Task<Result<void>> open_services();
-  Task<Result<std::unique_ptr<raft::Replica>>> open_replica();
+  Task<Result<void>> open_replica();
   bool is_voter() const;
   void note_damage(const ShardKey& key);
   void open_repair();

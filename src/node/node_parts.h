@@ -10,6 +10,7 @@
 #include "node/drive_care.h"
 #include "node/growing.h"
 #include "node/heal_peers.h"
+#include "node/member_replica.h"
 #include "node/metered_objects.h"
 #include "node/node.h"
 #include "node/registry.h"
@@ -40,7 +41,7 @@ struct Node::Parts {
   std::unique_ptr<shard::ShardServer> shard_server;
   std::unique_ptr<shard::RoutedShardService> shards;
   std::unique_ptr<meta::StateMachine> state_machine;
-  std::unique_ptr<raft::Replica> replica;
+  std::unique_ptr<MemberReplica> replica;
   std::unique_ptr<meta::ReplicatedMetaService> meta;
   std::unique_ptr<chunk::ChunkService> chunks;
   std::unique_ptr<object::ChunkedObjectStore> objects;

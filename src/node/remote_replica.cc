@@ -10,12 +10,20 @@ constexpr Duration kAskTimeout = 1s;
 
 }  // namespace
 
-RemoteReplica::RemoteReplica(Environment env, Ask ask, Peers peers)
-    : env_(env), ask_(std::move(ask)), peers_(std::move(peers)), stopped_(env.clock) {}
+RemoteReplica::RemoteReplica(Environment env, Ask ask, Peers peers, std::function<bool()> is_wanted)
+    : env_(env),
+      ask_(std::move(ask)),
+      peers_(std::move(peers)),
+      is_wanted_(std::move(is_wanted)),
+      stopped_(env.clock) {}
 
 Task<void> RemoteReplica::run() {
   while (!is_stopping_) {
-    co_await look();
+    if (!is_wanted_ || is_wanted_()) {
+      co_await look();
+    } else {
+      status_.leader.reset();
+    }
     const Instant until = env_.clock.now() + kLookInterval;
     while (!is_stopping_ && env_.clock.now() < until) (void)co_await stopped_.wait_until(until);
   }

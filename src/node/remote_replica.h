@@ -18,8 +18,9 @@ class RemoteReplica final : public raft::Replica {
   using Ask = std::function<Task<Result<NodeStatus>>(NodeId node, Instant deadline)>;
   using Peers = std::function<std::vector<NodeId>()>;
 
-  // `ask` and what `peers` gives are used until run() has returned.
-  RemoteReplica(Environment env, Ask ask, Peers peers);
+  // `ask` and what `peers` gives are used until run() has returned. It looks only while `is_wanted`
+  // says so, and knows of no leader otherwise; empty: always.
+  RemoteReplica(Environment env, Ask ask, Peers peers, std::function<bool()> is_wanted = {});
 
   Task<void> run() override;
   Task<void> stop() override;
@@ -35,6 +36,7 @@ class RemoteReplica final : public raft::Replica {
   Environment env_;
   Ask ask_;
   Peers peers_;
+  std::function<bool()> is_wanted_;
   raft::ReplicaStatus status_;
   bool is_stopping_ = false;
   Signal stopped_;

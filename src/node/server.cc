@@ -19,6 +19,7 @@
 #include "http/server.h"
 #include "net/quic_transport.h"
 #include "node/cluster_view.h"
+#include "node/membership.h"
 #include "node/node.h"
 #include "node/process_numbers.h"
 #include "node/s3_certificate.h"
@@ -131,7 +132,9 @@ class Process {
     view_ = std::make_unique<NodeClusterView>(env_, *node_);
     admin_api_ = std::make_unique<admin::AdminApi>(env_, *view_, node_->keys(), node_->meta(),
                                                    [this] { return local_numbers(); });
-    growth_api_ = std::make_unique<admin::GrowthApi>(env_, *view_, node_->meta(), node_->growth());
+    membership_ = std::make_unique<NodeMembership>(node_->members());
+    growth_api_ = std::make_unique<admin::GrowthApi>(env_, *view_, node_->meta(), node_->growth(),
+                                                     *membership_);
     admin_api_->extend(*growth_api_);
     const ListenAddress at = split_address(config_.admin_address);
     http::ServerOptions options;
@@ -235,6 +238,7 @@ class Process {
   std::unique_ptr<net::QuicTransport> transport_;
   std::unique_ptr<Node> node_;
   std::unique_ptr<NodeClusterView> view_;
+  std::unique_ptr<NodeMembership> membership_;
   std::unique_ptr<admin::GrowthApi> growth_api_;
   std::unique_ptr<admin::AdminApi> admin_api_;
   S3Metrics s3_metrics_;

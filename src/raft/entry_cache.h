@@ -33,6 +33,10 @@ class EntryCache {
     return entries_[index - entries_.front().index];
   }
   std::size_t bytes() const { return bytes_; }
+  void clear() {
+    entries_.clear();
+    bytes_ = 0;
+  }
   // Forgets the oldest beyond the limit, but nothing after `stored_index`.
   void trim(std::uint64_t stored_index) {
     while (bytes_ > bytes_max_ && !entries_.empty() && entries_.front().index <= stored_index) {

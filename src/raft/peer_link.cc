@@ -11,7 +11,24 @@ namespace {
 constexpr std::size_t kLoadsMax = 64;
 constexpr std::size_t kWriteBytesGoal = 1u << 20;
 
+constexpr std::uint8_t kStreamVersion = 1;
+
 }  // namespace
+
+Buffer encode_stream_head(std::uint64_t group) {
+  Encoder out;
+  out.le(kStreamVersion).le(group);
+  return Buffer::take(std::move(out).take());
+}
+
+Result<std::uint64_t> decode_stream_head(ByteSpan bytes) {
+  Decoder in(bytes);
+  const auto version = in.le<std::uint8_t>();
+  const auto group = in.le<std::uint64_t>();
+  if (!in.finished() || version != kStreamVersion)
+    return make_error(ErrorCode::Corruption, "a stream of raft messages with a broken head");
+  return group;
+}
 
 PeerLink::PeerLink(Environment env, rpc::Client& client, LinkOwner& owner, LinkOptions options)
     : env_(env),
@@ -113,9 +130,9 @@ Task<void> PeerLink::send_loop() {
 Task<Result<void>> PeerLink::write_queued() {
   if (stream_ == nullptr) {
     const Instant open_by = env_.clock.now() + options_.timeout;
-    BufferChain nothing;
+    BufferChain head{encode_stream_head(options_.group)};
     PREDA_CO_TRY(auto opened, co_await client_.begin(options_.peer, rpc::MessageType::raft,
-                                                     std::move(nothing), open_by, net::Lane::raft));
+                                                     std::move(head), open_by, net::Lane::raft));
     stream_ = std::move(opened);
     if (is_stopping_) co_return make_error(ErrorCode::Cancelled);
   }

@@ -29,8 +29,13 @@ class LinkOwner {
   virtual void on_damage(Error error) = 0;  // an entry of the log cannot be read
 };
 
+// With which a stream of messages begins: their group.
+Buffer encode_stream_head(std::uint64_t group);
+Result<std::uint64_t> decode_stream_head(ByteSpan bytes);
+
 struct LinkOptions {
   NodeId peer;
+  std::uint64_t group = 0;
   Duration timeout;              // of opening a stream and of a write
   Duration retry_interval;       // after a failure; what is sent meanwhile is dropped
   std::size_t queue_max = 1024;  // messages; more are dropped

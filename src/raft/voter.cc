@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "raft/identity.h"
 #include "raft/message_codec.h"
 #include "telemetry/log.h"
 
@@ -12,13 +13,11 @@ namespace {
 
 constexpr std::size_t kPendingBytesMax = 64u << 20;
 
-// Until replicas have ids of their own.
-VoterId id_of(NodeId node) { return VoterId{node.value()}; }
-NodeId node_of(VoterId id) { return NodeId{id.value()}; }
+constexpr std::size_t kHeardFromMax = 64;
 
 CoreOptions core_options(const ReplicaOptions& options, Random& random) {
   CoreOptions core;
-  core.self = id_of(options.self);
+  core.self = options.id;
   core.election_timeout = options.election_timeout;
   core.heartbeat_interval = options.heartbeat_interval;
   core.seed = random.next_u64();
@@ -27,12 +26,15 @@ CoreOptions core_options(const ReplicaOptions& options, Random& random) {
 }
 
 StoredState stored_state(const VoterParts& parts, std::uint64_t applied_index) {
-  std::vector<Member> members;
-  for (const NodeId node : parts.options.voters) members.push_back({id_of(node), node, true});
-  return {parts.vote->state(),
-          parts.log->terms(),
-          applied_index,
-          {{0, configuration_of(std::move(members))}}};
+  std::vector<StoredConfiguration> configurations = parts.log->configurations();
+  // Until the log has one.
+  if (configurations.front().configuration.members.empty()) {
+    std::vector<Member> members;
+    for (const NodeId node : parts.options.voters)
+      members.push_back({first_id_of(node), node, true});
+    configurations.front().configuration = configuration_of(std::move(members));
+  }
+  return {parts.vote->state(), parts.log->terms(), applied_index, std::move(configurations)};
 }
 
 std::string_view name_of(ReplicaRole role) {
@@ -54,6 +56,9 @@ Voter::Voter(Environment env, VoterParts parts, rpc::Client& client, StateMachin
             stored_state(parts, state_machine.applied_index()), env.clock.now()),
       cache_(parts.options.cache_bytes_max),
       client_(client),
+      source_(env, checkpoint_directory_of(parts.options), parts.options.group, state_machine,
+              [this](StatePoint point) { return describe(point); }),
+      fetch_(env, parts.options, fetched_directory_of(parts.options), client),
       apply_target_(state_machine.applied_index()),
       applied_(state_machine.applied_index()),
       stopping_(env.clock),
@@ -67,20 +72,16 @@ Voter::Voter(Environment env, VoterParts parts, rpc::Client& client, StateMachin
       tasks_(env.executor, env.clock) {
   log_ = std::move(parts.log);
   vote_ = std::move(parts.vote);
-  for (const NodeId peer : options_.voters) {
-    if (peer == options_.self) continue;
-    LinkOptions link;
-    link.peer = peer;
-    link.timeout = options_.election_timeout;
-    link.retry_interval = options_.heartbeat_interval / 2;
-    links_.emplace(peer, std::make_unique<PeerLink>(env_, client, *this, link));
-  }
 }
 
 Voter::~Voter() { PREDA_ASSERT(!is_running_ && calls_ == 0); }
 
 Task<void> Voter::run() {
   PREDA_ASSERT(!is_running_);
+  if (is_stopping_) co_return;
+  ++calls_;
+  co_await source_.load();
+  if (--calls_ == 0) idle_.notify_all();
   if (is_stopping_) co_return;
   is_running_ = true;
   tasks_.spawn(tick_loop());
@@ -125,6 +126,7 @@ void Voter::resolve_all(ErrorCode unknown_code, const char* detail) {
   proposals_.clear();
   proposed_bytes_ = 0;
   resolve_reads();
+  fetch_.stop();
   for (auto& [peer, link] : links_) link->stop();
   for (const Inbound& inbound : inbound_) inbound.stream->reset();
   for (Signal* signal : {&stopping_, &role_changed_, &save_queued_, &apply_wanted_,
@@ -138,10 +140,66 @@ ReplicaStatus Voter::status() const {
   status.commit_index = core_.commit_index();
   status.applied_index = applied_;
   if (failure_.has_value()) status.failure = failure_->to_string();
+  status.is_voter = core_.configuration().is_voter(options_.id);
   if (is_stopping_) return status;
   status.role = core_.role();
   if (core_.leader().has_value()) status.leader = node_of(*core_.leader());
   return status;
+}
+
+GroupStatus Voter::group() const {
+  GroupStatus group;
+  group.group = options_.group;
+  group.self = options_.id;
+  group.last_index = core_.log().last_index();
+  for (const Member& member : core_.configuration().members) {
+    const auto progress = core_.progress_of(member.id, env_.clock.now());
+    group.members.push_back({member, progress.match, progress.is_heard, progress.needs_snapshot});
+  }
+  return group;
+}
+
+// By the configuration; who is in none that is known here is where it was heard from.
+std::optional<NodeId> Voter::node_of(VoterId id) const {
+  if (id == options_.id) return options_.self;
+  const Member* member = core_.configuration().find(id);
+  if (member != nullptr) return member->node;
+  const auto heard = heard_from_.find(id);
+  if (heard != heard_from_.end()) return heard->second;
+  return std::nullopt;
+}
+
+// Nobody speaks for another: a replica is on one node for all its life. Whoever leads, or wants to,
+// may be a member of a configuration that is not known here yet; answers come only from members.
+bool Voter::speaks_for(NodeId peer, const Message& message) {
+  const VoterId from = message.from;
+  const auto known = node_of(from);
+  if (known.has_value() && *known != peer) return false;
+  if (core_.configuration().find(from) != nullptr) return true;
+  switch (message.kind) {
+    case MessageKind::pre_vote_answer:
+    case MessageKind::vote_answer:
+    case MessageKind::append_answer:
+    case MessageKind::heartbeat_answer: return false;
+    default: break;
+  }
+  if (heard_from_.size() >= kHeardFromMax) heard_from_.clear();
+  heard_from_[from] = peer;
+  return true;
+}
+
+PeerLink& Voter::link_to(NodeId node) {
+  auto found = links_.find(node);
+  if (found == links_.end()) {
+    LinkOptions link;
+    link.peer = node;
+    link.group = options_.group;
+    link.timeout = options_.election_timeout;
+    link.retry_interval = options_.heartbeat_interval / 2;
+    found = links_.emplace(node, std::make_unique<PeerLink>(env_, client_, *this, link)).first;
+    if (is_running_) tasks_.spawn(found->second->run());
+  }
+  return *found->second;
 }
 
 // Takes what the core has to say until it has nothing more. Called after every event.
@@ -149,7 +207,10 @@ void Voter::pump() {
   if (is_pumping_ || is_stopping_) return;
   is_pumping_ = true;
   do {
-    for (const NodeId peer : std::exchange(lost_, {})) core_.unreachable(id_of(peer));
+    for (const NodeId peer : std::exchange(lost_, {})) {
+      for (const Member& member : core_.configuration().members)
+        if (member.node == peer) core_.unreachable(member.id);
+    }
     handle(core_.take_output());
   } while (core_.has_output() || !lost_.empty());
   is_pumping_ = false;
@@ -157,21 +218,29 @@ void Voter::pump() {
 }
 
 void Voter::handle(Output output) {
+  if (output.reset.has_value()) cache_.clear();
   if (!output.entries.empty()) {
     // A leader's own only add to its log.
     if (core_.role() != ReplicaRole::leader) refuse_replaced(output.entries.front().index);
     cache_.put(output.entries);
   }
   if (output.save_number != 0) {
-    Save save{output.save_number, output.hard_state, std::move(output.entries), 0};
+    Save save{output.save_number, output.hard_state, {}, std::move(output.entries), 0};
+    if (output.reset.has_value())
+      save.reset = Snapshot{output.reset->index, output.reset->term,
+                            core_.configuration_at(output.reset->index)};
     for (const Entry& entry : save.entries) save.size_bytes += sizeof(Entry) + entry.command.size();
     unsaved_bytes_ += save.size_bytes;
     saves_.push_back(std::move(save));
     save_queued_.notify_all();
   }
   for (Message& message : output.messages) {
-    const auto link = links_.find(node_of(message.to));
-    if (link != links_.end()) link->second->send(std::move(message));
+    const auto node = node_of(message.to);
+    if (node.has_value() && *node != options_.self) link_to(*node).send(std::move(message));
+  }
+  if (output.needed_snapshot.has_value() && !is_fetching_ && is_running_) {
+    is_fetching_ = true;
+    tasks_.spawn(fetch_snapshot(*output.needed_snapshot));
   }
   if (output.apply_index > apply_target_) {
     apply_target_ = output.apply_index;
@@ -214,18 +283,48 @@ void Voter::note_role() {
 Task<Result<void>> Voter::transfer_leadership(NodeId to, Instant deadline) {
   if (is_stopping_) co_return make_error(ErrorCode::Unavailable, "the replica is stopped");
   if (core_.role() != ReplicaRole::leader) co_return make_error(ErrorCode::NotLeader);
-  if (!core_.transfer(id_of(to), env_.clock.now()))
-    co_return make_error(ErrorCode::InvalidArgument, "no other voter has this id");
+  VoterId target;
+  for (const Member& member : core_.configuration().members) {
+    if (member.node != to || !member.is_voter) continue;
+    const bool is_heard = core_.progress_of(member.id, env_.clock.now()).is_heard;
+    if (target == VoterId{} || is_heard) target = member.id;
+  }
+  if (target == VoterId{} || !core_.transfer(target, env_.clock.now()))
+    co_return make_error(ErrorCode::InvalidArgument, "no other voter is on this node");
   ++calls_;
   pump();
-  while (!is_stopping_ && core_.leader() != id_of(to) && env_.clock.now() < deadline &&
+  while (!is_stopping_ && core_.leader() != target && env_.clock.now() < deadline &&
          (core_.is_transferring() || core_.role() != ReplicaRole::leader)) {
     const Instant look_at = std::min(deadline, env_.clock.now() + options_.heartbeat_interval);
     (void)co_await role_changed_.wait_until(look_at);
   }
-  const bool is_done = core_.leader() == id_of(to);
+  const bool is_done = core_.leader() == target;
   if (--calls_ == 0) idle_.notify_all();
   if (!is_done) co_return make_error(ErrorCode::Unavailable, "the other voter did not take over");
+  co_return Result<void>{};
+}
+
+// Committed is committed, whoever leads then; what another leader has replaced is not.
+Task<Result<void>> Voter::change_members(MemberChange change, Instant deadline) {
+  if (is_stopping_) co_return make_error(ErrorCode::Unavailable, "the replica is stopped");
+  PREDA_CO_TRY(const std::uint64_t index, core_.change_members(change, env_.clock.now()));
+  const std::uint64_t term = core_.term();
+  ++calls_;
+  pump();
+  const auto is_there = [&] {
+    return core_.log().base_index() >= index || core_.log().term_at(index) == term;
+  };
+  while (!is_stopping_ && is_there() && core_.commit_index() < index &&
+         env_.clock.now() < deadline) {
+    const Instant look_at = std::min(deadline, env_.clock.now() + options_.heartbeat_interval);
+    (void)co_await applied_changed_.wait_until(look_at);
+  }
+  const bool is_done = is_there() && core_.commit_index() >= index;
+  if (--calls_ == 0) idle_.notify_all();
+  if (!is_done)
+    co_return make_error(ErrorCode::TimedOut, "the change is not known to be committed");
+  telemetry::log_info("changed the members of the raft group",
+                      {{"node", options_.self.value()}, {"index", index}});
   co_return Result<void>{};
 }
 

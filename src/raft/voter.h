@@ -15,6 +15,8 @@
 #include "raft/message_codec.h"
 #include "raft/peer_link.h"
 #include "raft/replica.h"
+#include "raft/snapshot_fetch.h"
+#include "raft/snapshot_source.h"
 
 namespace predastore::raft {
 
@@ -37,6 +39,17 @@ struct VoterParts {
   std::unique_ptr<VoteFile> vote;
 };
 
+// Beside the log.
+inline std::string checkpoint_directory_of(const ReplicaOptions& options) {
+  return options.directory + ".checkpoint";
+}
+inline std::string fetched_directory_of(const ReplicaOptions& options) {
+  return options.directory + ".fetched";
+}
+inline std::string installing_file_of(const ReplicaOptions& options) {
+  return options.directory + "/installing";
+}
+
 // Drives the core: its outputs to disk, peers, state machine and callers; their answers back to it.
 // Everything is on one loop and the core never waits for a disk: the log writer, the applier, and
 // each peer's link are tasks of their own.
@@ -52,7 +65,11 @@ class Voter final : public LinkOwner {
   // Answers another replica's question for the index of a read.
   Task<void> answer_read_point(rpc::Call call);
   Task<Result<void>> transfer_leadership(NodeId to, Instant deadline);
+  Task<Result<void>> change_members(MemberChange change, Instant deadline);
   ReplicaStatus status() const;
+  GroupStatus group() const;
+  // A piece of the state for another replica.
+  Task<void> serve_snapshot(rpc::Call call);
   // Messages of one peer, until it or we end the stream. The caller keeps this alive until then.
   Task<void> receive(rpc::Call call);
 
@@ -76,6 +93,7 @@ class Voter final : public LinkOwner {
   struct Save {
     std::uint64_t number = 0;
     std::optional<HardState> hard_state;
+    std::optional<Snapshot> reset;  // the log begins anew after it, before the entries
     std::vector<Entry> entries;
     std::size_t size_bytes = 0;
   };
@@ -93,6 +111,8 @@ class Voter final : public LinkOwner {
   void refuse_replaced(std::uint64_t first_index);
   Result<void> admit(std::size_t command_bytes) const;
   void propose_queued();
+  std::optional<NodeId> node_of(VoterId id) const;
+  PeerLink& link_to(NodeId node);
 
   // voter_reads.cc
   Task<void> read_loop();
@@ -114,6 +134,14 @@ class Voter final : public LinkOwner {
                       std::uint64_t last_index);
   Task<Result<Message>> read_message(net::Stream& stream);
   void accept(Message message);
+  bool speaks_for(NodeId peer, const Message& message);
+  std::uint64_t index_to_trim() const;
+
+  // voter_snapshot.cc
+  Task<void> fetch_snapshot(NeededSnapshot needed);
+  Task<Result<void>> install_fetched();
+  Task<Result<void>> end_install();
+  std::optional<Snapshot> describe(StatePoint point) const;
 
   Environment env_;
   ReplicaOptions options_;
@@ -124,6 +152,12 @@ class Voter final : public LinkOwner {
   EntryCache cache_;
   rpc::Client& client_;
   std::map<NodeId, std::unique_ptr<PeerLink>> links_;
+  std::map<VoterId, NodeId> heard_from_;  // whom no configuration here names
+  SnapshotSource source_;
+  SnapshotFetch fetch_;
+  bool is_fetching_ = false;
+  std::optional<FetchedSnapshot> fetched_;  // to be installed
+  bool is_install_pending_ = false;         // the log does not know of it durably yet
   std::set<NodeId> lost_;
   bool is_pumping_ = false;
 

@@ -49,6 +49,10 @@ Voter::Save Voter::take_saves() {
     all.number = save.number;
     all.size_bytes += save.size_bytes;
     if (save.hard_state.has_value()) all.hard_state = save.hard_state;
+    if (save.reset.has_value()) {
+      all.reset = save.reset;
+      all.entries.clear();
+    }
     if (save.entries.empty()) continue;
     const std::uint64_t first_index = save.entries.front().index;
     while (!all.entries.empty() && all.entries.back().index >= first_index) all.entries.pop_back();
@@ -77,8 +81,24 @@ Task<void> Voter::write_loop() {
   }
 }
 
+// Nothing that the own state machine has not made durable; of the rest what every voter has stored,
+// and more than that when it is much: who was away for so long fetches a snapshot. Who is fetching
+// one goes on from there, unless it takes too long.
+std::uint64_t Voter::index_to_trim() const {
+  const std::uint64_t bytes = log_->size_bytes();
+  std::uint64_t index = core_.stored_everywhere();
+  if (bytes > options_.log_bytes_max) {
+    std::uint64_t beyond = log_->index_before_last(options_.log_bytes_max);
+    const auto in_use = source_.index_in_use();
+    if (in_use.has_value() && bytes < 4 * options_.log_bytes_max)
+      beyond = std::min(beyond, *in_use);
+    index = std::max(index, beyond);
+  }
+  return std::min({index, state_machine_.durable_index(), applied_});
+}
+
 // What can wait until nothing else is to be written: the mark of the last group, and letting go of
-// what every voter has stored and the own state machine has made durable.
+// what is not needed any more.
 Task<Result<void>> Voter::tidy_log() {
   const Instant now = env_.clock.now();
   if (now >= settle_at_) {
@@ -87,11 +107,13 @@ Task<Result<void>> Voter::tidy_log() {
   }
   if (now < trim_at_ || is_stopping_) co_return Result<void>{};
   trim_at_ = now + 10 * options_.heartbeat_interval;
-  const std::uint64_t index =
-      std::min({core_.stored_everywhere(), state_machine_.durable_index(), applied_});
-  if (index <= core_.log().base_index()) co_return Result<void>{};
+  co_await source_.tidy();
+  // After a reset of the core the log follows with the next save.
+  const std::uint64_t index = index_to_trim();
+  if (index <= core_.log().base_index() || is_install_pending_) co_return Result<void>{};
   PREDA_CO_CHECK(co_await log_->trim_to(index));
-  core_.trim_to(log_->terms().base_index());
+  const std::uint64_t base_index = log_->terms().base_index();
+  if (base_index > core_.log().base_index()) core_.trim_to(base_index);
   co_return Result<void>{};
 }
 
@@ -102,6 +124,10 @@ Task<Result<void>> Voter::write_saves() {
   if (save.hard_state.has_value()) {
     PREDA_CO_CHECK(co_await vote_->write(*save.hard_state));
   }
+  if (save.reset.has_value()) {
+    const Snapshot& reset = *save.reset;
+    PREDA_CO_CHECK(co_await log_->reset_to(reset.index, reset.term, reset.configuration));
+  }
   if (!save.entries.empty()) {
     PREDA_CO_CHECK(co_await log_->append(std::move(save.entries)));
     settle_at_ = env_.clock.now() + options_.heartbeat_interval;
@@ -109,6 +135,9 @@ Task<Result<void>> Voter::write_saves() {
   }
   unsaved_bytes_ -= save.size_bytes;
   if (is_stopping_) co_return Result<void>{};
+  if (save.reset.has_value()) {
+    PREDA_CO_CHECK(co_await end_install());
+  }
   core_.saved(save.number, env_.clock.now());
   pump();
   co_return Result<void>{};
@@ -116,11 +145,16 @@ Task<Result<void>> Voter::write_saves() {
 
 Task<void> Voter::apply_loop() {
   while (!is_stopping_) {
-    if (applied_ >= apply_target_) {
+    if (applied_ >= apply_target_ && !fetched_.has_value()) {
       co_await apply_wanted_.wait();
       continue;
     }
-    auto applied = co_await apply_some();
+    Result<void> applied;
+    if (fetched_.has_value()) {
+      applied = co_await install_fetched();
+    } else {
+      applied = co_await apply_some();
+    }
     if (!applied.has_value()) fail(std::move(applied).error());
   }
 }
@@ -178,7 +212,9 @@ Task<Result<Message>> Voter::read_message(net::Stream& stream) {
 Task<void> Voter::receive(rpc::Call call) {
   net::Stream* stream = &call.stream();
   const NodeId peer = call.peer();
-  if (is_stopping_ || stream->lane() != net::Lane::raft || !links_.contains(peer)) co_return;
+  if (is_stopping_ || stream->lane() != net::Lane::raft || peer == options_.self) co_return;
+  const auto group = decode_stream_head(call.body());
+  if (!group.has_value() || *group != options_.group) co_return;
   // A peer that opens a stream has given up its older ones, whether or not we have heard of it.
   if (std::ranges::count(inbound_, peer, &Inbound::peer) >=
       static_cast<std::ptrdiff_t>(kStreamsPerPeerMax))
@@ -194,9 +230,7 @@ Task<void> Voter::receive(rpc::Call call) {
                             {{"peer", peer.value()}, {"error", message.error().to_string()}});
       break;
     }
-    // Nobody speaks for another.
-    if (message->from == VoterId{peer.value()} && message->to == VoterId{options_.self.value()})
-      accept(std::move(*message));
+    if (message->to == options_.id && speaks_for(peer, *message)) accept(std::move(*message));
   }
   std::erase_if(inbound_, [&](const Inbound& inbound) { return inbound.stream == stream; });
   if (--calls_ == 0) idle_.notify_all();

@@ -25,7 +25,9 @@ enum class MessageType : std::uint16_t {
   raft = 16,  // one way: a long-lived stream of length-prefixed messages
   propose = 17,
   read_index = 18,
-  query = 19,  // a metadata read at the leader
+  query = 19,     // a metadata read at the leader
+  snapshot = 20,  // a piece of a replica's state
+  members = 21,   // who belongs to the raft group
 };
 inline constexpr std::uint32_t kBodyMaxBytes = 16 * 1024 * 1024;
 

@@ -42,9 +42,11 @@ class SimClockFixture final : public predastore::testing::ClockFixture {
 
 class SimKvFixture final : public kv::testing::Fixture {
  public:
-  std::unique_ptr<kv::KeyValueStore> open() override {
+  std::string path_of(const std::string& name) override { return "/data/" + name; }
+  std::unique_ptr<kv::KeyValueStore> open() override { return open_copy("/data/kv"); }
+  std::unique_ptr<kv::KeyValueStore> open_copy(const std::string& path) override {
     kv::RocksOptions options;
-    options.path = "/data/kv";
+    options.path = path;
     options.families = {"first", "second"};
     return *open_sim_store(world_.disk, options);
   }

@@ -7,6 +7,12 @@
 
 namespace predastore::sim {
 
+namespace {
+
+constexpr const char* kCopyName = "content";  // the file of a copied store
+
+}  // namespace
+
 void ContentChange::apply(std::string& content) const {
   if (kind == Kind::truncate) {
     content.resize(offset_bytes);
@@ -67,6 +73,15 @@ void SimDisk::wipe() {
   name_changes_.clear();
 }
 
+void SimDisk::wipe(const std::string& path) {
+  const auto parent = find(parent_path(path));
+  if (!parent) return;
+  auto change = std::make_shared<NameChange>();
+  change->edits.push_back({parent, last_component(path), nullptr});
+  change_names(std::move(change));
+  make_durable(parent);
+}
+
 std::shared_ptr<SimDisk::Inode> SimDisk::find(const std::string& path) const {
   std::shared_ptr<Inode> inode = root_;
   for (const std::string& part : split_path(path)) {
@@ -117,12 +132,32 @@ void SimDisk::make_durable(const std::shared_ptr<Inode>& directory,
   }
 }
 
-std::shared_ptr<kv::MemoryDisk> SimDisk::key_value_disk(const std::string& path,
-                                                        std::size_t family_count) {
+Result<std::shared_ptr<kv::MemoryDisk>> SimDisk::key_value_disk(const std::string& path,
+                                                                std::size_t family_count) {
   const auto directory = make_directories(path, true);
   PREDA_ASSERT(directory != nullptr);
-  if (!directory->key_value) directory->key_value = std::make_shared<kv::MemoryDisk>(family_count);
+  if (directory->key_value) return directory->key_value;
+  const auto copied = directory->entries.find(kCopyName);
+  if (copied != directory->entries.end()) {
+    PREDA_TRY(directory->key_value, kv::MemoryDisk::of_dump(copied->second->content));
+  } else {
+    directory->key_value = std::make_shared<kv::MemoryDisk>(family_count);
+  }
   return directory->key_value;
+}
+
+Result<void> SimDisk::copy_key_value(const kv::MemoryDisk& from, const std::string& path) {
+  if (find(path)) return make_error(ErrorCode::AlreadyExists, path);
+  const auto directory = make_directories(path, true);
+  if (!directory) return make_error(ErrorCode::Io, path);
+  auto file = std::make_shared<Inode>();
+  file->content = from.dump();
+  if (used_bytes() + file->content.size() > options.capacity_bytes)
+    return make_error(ErrorCode::NoSpace, path);
+  file->durable_content = file->content;
+  directory->entries[kCopyName] = file;
+  directory->durable_entries[kCopyName] = file;
+  return {};
 }
 
 namespace {

@@ -68,6 +68,8 @@ class SimDisk {
   void lose_power();
   // A new, empty drive.
   void wipe();
+  // A directory with all that is in it; no process runs.
+  void wipe(const std::string& path);
   std::uint64_t incarnation() const { return incarnation_; }
 
   DiskOptions options;
@@ -85,7 +87,11 @@ class SimDisk {
 
   // The key-value store in a directory: made when it is not there, gone with the directory. The
   // names of its directory are durable at once.
-  std::shared_ptr<kv::MemoryDisk> key_value_disk(const std::string& path, std::size_t family_count);
+  // One that was copied is read from its file. Corruption: that is damaged.
+  Result<std::shared_ptr<kv::MemoryDisk>> key_value_disk(const std::string& path,
+                                                         std::size_t family_count);
+  // A copy of one in a directory that is made, as one durable file.
+  Result<void> copy_key_value(const kv::MemoryDisk& from, const std::string& path);
 
   struct Inode;
   struct NameChange;

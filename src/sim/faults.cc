@@ -19,17 +19,23 @@ FaultMix FaultMix::draw(SimRandom& random) {
   mix.wrong_clock = draw();
   mix.interval = random.between(Duration{200ms}, Duration{3s});
   mix.longest = random.between(Duration{1s}, Duration{12s});
+  mix.wipe = draw();
   return mix;
 }
 
 std::string FaultMix::to_string() const {
   std::string text;
-  const std::pair<bool, const char*> all[] = {
-      {kill, "kill"},           {power, "power"},
-      {pause, "pause"},         {partition, "partition"},
-      {one_way, "one_way"},     {clog, "clog"},
-      {losses, "losses"},       {all_down, "all_down"},
-      {slow_disk, "slow_disk"}, {wrong_clock, "wrong_clock"}};
+  const std::pair<bool, const char*> all[] = {{kill, "kill"},
+                                              {power, "power"},
+                                              {pause, "pause"},
+                                              {partition, "partition"},
+                                              {one_way, "one_way"},
+                                              {clog, "clog"},
+                                              {losses, "losses"},
+                                              {all_down, "all_down"},
+                                              {slow_disk, "slow_disk"},
+                                              {wrong_clock, "wrong_clock"},
+                                              {wipe, "wipe"}};
   for (const auto& [is_on, name] : all) {
     if (is_on) text += (text.empty() ? "" : " ") + std::string(name);
   }
@@ -93,13 +99,15 @@ std::vector<FaultInjector::Kind> FaultInjector::kinds() const {
   if (mix_.partition) kinds.push_back(Kind::partition);
   if (mix_.one_way) kinds.push_back(Kind::one_way);
   if (mix_.clog) kinds.push_back(Kind::clog);
+  if (mix_.wipe) kinds.push_back(Kind::wipe);
   return kinds;
 }
 
 void FaultInjector::act() {
   if (mix_.all_down && random_.below(8) == 0) return all_lose_power();
+  look_at_wiped();
   const auto possible = kinds();
-  if (possible.empty() || impaired_.size() >= budget_) return;
+  if (possible.empty() || impaired_.size() + wiped_.size() >= budget_) return;
   const std::size_t machine = random_.below(cluster_.size());
   if (impaired_.contains(machine) || cluster_.life(machine) == nullptr) return;
   impair(machine, possible[random_.below(possible.size())]);
@@ -133,6 +141,12 @@ void FaultInjector::impair(std::size_t machine, Kind kind) {
       say("cut the way from " + name + " to n" + std::to_string(impairment.other + 1));
       cluster_.network().block(node, other);
       break;
+    case Kind::wipe:
+      say("wipe the metadata of " + name);
+      cluster_.kill(machine, Cluster::Death::process);
+      cluster_.disk(machine).wipe("/data/meta");
+      wiped_.insert(machine);
+      break;
     case Kind::clog:
       say("clog the way from " + name + " to n" + std::to_string(impairment.other + 1));
       cluster_.network().clog(node, other, random_.between(Duration{50ms}, Duration{2s}));
@@ -155,6 +169,7 @@ void FaultInjector::relieve(std::size_t machine) {
   switch (impairment.kind) {
     case Kind::kill:
     case Kind::power:
+    case Kind::wipe:
       if (cluster_.is_in_play(machine) && cluster_.life(machine) == nullptr)
         cluster_.start(machine);
       break;
@@ -171,6 +186,12 @@ void FaultInjector::relieve(std::size_t machine) {
     case Kind::one_way: cluster_.network().unblock(node, other); break;
     case Kind::clog: cluster_.network().clog(node, other, Duration{0}); break;
   }
+}
+
+void FaultInjector::look_at_wiped() {
+  std::erase_if(wiped_, [this](std::size_t machine) {
+    return !impaired_.contains(machine) && is_whole && is_whole(machine);
+  });
 }
 
 // What was acknowledged was synced, so this loses nothing, whatever the budget is.

@@ -24,6 +24,7 @@ struct FaultMix {
   bool all_down = false;   // all machines lose power at once
   bool slow_disk = false;
   bool wrong_clock = false;  // wall clocks are off and drift
+  bool wipe = false;         // the metadata of a machine is lost for good
   Duration interval = 1s;    // between faults, on average
   Duration longest = 6s;     // that one lasts
 
@@ -39,6 +40,9 @@ class FaultInjector {
                 std::size_t budget);
   ~FaultInjector() { stop(); }
 
+  // Whether a machine's replica is again what it was before it was wiped; until then nothing else
+  // happens to anybody beyond the budget. Before start().
+  std::function<bool(std::size_t machine)> is_whole;
   void start();
   // No further faults; what lasts is ended, and whoever is down is started.
   void stop();
@@ -47,7 +51,7 @@ class FaultInjector {
   std::function<void(const std::string& line)> on_event;
 
  private:
-  enum class Kind : std::uint8_t { kill, power, pause, partition, one_way, clog };
+  enum class Kind : std::uint8_t { kill, power, pause, partition, one_way, clog, wipe };
   struct Impairment {
     Kind kind;
     std::size_t other = 0;
@@ -59,6 +63,7 @@ class FaultInjector {
   void impair(std::size_t machine, Kind kind);
   void relieve(std::size_t machine);
   void all_lose_power();
+  void look_at_wiped();
   void say(const std::string& line);
   std::vector<Kind> kinds() const;
 
@@ -70,6 +75,7 @@ class FaultInjector {
   bool is_running_ = false;
   Scheduler::TimerId next_ = 0;
   std::map<std::size_t, Impairment> impaired_;
+  std::set<std::size_t> wiped_;  // and not whole yet
   std::uint64_t fault_count_ = 0;
 };
 

@@ -24,6 +24,8 @@ Tunables Tunables::draw(SimRandom& random) {
   tunables.drive_count = static_cast<std::uint32_t>(random.between(1, 2));
   if (random.below(2) == 0)
     tunables.limits.inline_max_bytes = static_cast<std::uint32_t>(random.between(1, 32 * 1024));
+  if (random.below(2) == 0) tunables.raft_log_bytes = 32 * 1024 << random.below(4);
+  tunables.flush_interval = random.between(Duration{1s}, Duration{15s});
   return tunables;
 }
 
@@ -31,7 +33,8 @@ std::string Tunables::to_string() const {
   return "rs " + std::to_string(rs.data_shards) + "+" + std::to_string(rs.parity_shards) +
          ", chunk " + std::to_string(chunk_size_bytes / 1024) + " KiB, shard file " +
          std::to_string(shard_file_size_bytes / 1024) + " KiB, drives " +
-         std::to_string(drive_count);
+         std::to_string(drive_count) + ", raft log " + std::to_string(raft_log_bytes / 1024) +
+         " KiB";
 }
 
 NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::size_t machine_count,
@@ -65,6 +68,8 @@ NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::si
   options_.chunk_size_bytes = tunables.chunk_size_bytes;
   options_.election_timeout = tunables.election_timeout;
   options_.heartbeat_interval = tunables.heartbeat_interval;
+  options_.raft_log_bytes = tunables.raft_log_bytes;
+  options_.flush.interval = tunables.flush_interval;
   options_.write_epoch_interval = tunables.write_epoch_interval;
   options_.repair_interval = tunables.repair_interval;
   options_.care.sweep.interval = tunables.sweep_interval;

@@ -24,6 +24,8 @@ struct Tunables {
   Duration sweep_interval = 1h;
   Duration reconcile_interval = 24h;
   meta::Limits limits;
+  std::uint64_t raft_log_bytes = 256u << 20;  // kept for replicas that are away
+  Duration flush_interval = 30s;              // of the metadata
 
   static Tunables draw(SimRandom& random);
   std::string to_string() const;

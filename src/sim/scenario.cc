@@ -111,6 +111,7 @@ Result<Scenario> parse_scenario(std::string_view text, const std::string& name) 
                         {"all_down", flag(mix.all_down)},
                         {"slow_disk", flag(mix.slow_disk)},
                         {"wrong_clock", flag(mix.wrong_clock)},
+                        {"wipe", flag(mix.wipe)},
                         {"interval_s", seconds(mix.interval)},
                         {"longest_s", seconds(mix.longest)}},
                        "faults."));

@@ -55,6 +55,7 @@ class Simulation {
   Task<Result<void>> check_chunk(ChunkLayout layout, Instant deadline);
   Task<Result<void>> await_healed(Instant deadline);
   std::optional<std::size_t> leader() const;
+  bool is_whole(std::size_t machine);
   node::Node& node(std::size_t machine) {
     return static_cast<NodeProgram*>(cluster_.life(machine)->program.get())->node();
   }
@@ -117,18 +118,11 @@ void Simulation::observe() {
 void Simulation::compare_states() {
   for (std::size_t i = 0; i < cluster_.size(); ++i) {
     if (!cluster_.is_up(i)) continue;
-    kv::RocksOptions options;
-    options.path = std::string(NodeProgram::kDataDirectory) + "/meta/state";
-    options.families = meta::family_names();
-    auto store = open_sim_store(cluster_.disk(i), options);
-    if (!store) continue;
-    auto machine = meta::StateMachine::open(clients_.environment(), std::move(*store));
-    if (!machine) continue;  // it is being opened for the first time
-    const std::uint64_t index = (*machine)->applied_index();
-    const auto hash = meta::content_hash((*machine)->store());
-    if (!hash) continue;
-    const auto [found, is_new] = states_.emplace(index, *hash);
-    if (found->second != *hash)
+    const auto hash_here = node(i).state().hash_here();
+    if (!hash_here) continue;  // it is being replaced
+    const auto& [index, hash] = *hash_here;
+    const auto [found, is_new] = states_.emplace(index, hash);
+    if (found->second != hash)
       fail("n" + std::to_string(i + 1) + " has another state at index " + std::to_string(index));
   }
   while (states_.size() > 1000) states_.erase(states_.begin());
@@ -151,6 +145,21 @@ std::optional<T> Simulation::run_observed(Process& process, Task<T> task, Instan
     scheduler_.run([&] { return result->has_value(); }, std::min(limit, scheduler_.now() + kStep));
   }
   return std::move(*result);
+}
+
+// Its replica votes, by what the leader says of the one that it is now.
+bool Simulation::is_whole(std::size_t machine) {
+  const auto at = leader();
+  if (!at || !cluster_.is_up(machine)) return false;
+  const raft::GroupStatus group = node(*at).replica().group();
+  std::size_t replicas = 0;
+  bool votes = false;
+  for (const raft::MemberStatus& each : group.members) {
+    if (each.member.node != cluster_.node_of(machine)) continue;
+    ++replicas;
+    votes = each.member.is_voter && each.is_heard;
+  }
+  return replicas == 1 && votes && node(machine).replica().status().is_voter;
 }
 
 std::optional<std::size_t> Simulation::leader() const {
@@ -186,6 +195,7 @@ void Simulation::work() {
     cluster_.disk(i).faults.lying_sync = scenario_.lying_sync;
   if (scenario_.verbose) clients_.on_event = [this](const std::string& line) { say(line); };
   faults_.on_event = [this](const std::string& line) { say(line); };
+  faults_.is_whole = [this](std::size_t machine) { return is_whole(machine); };
   faults_.start();
   const Instant until = scheduler_.now() + scenario_.busy;
   if (scenario_.steps.empty()) {
@@ -231,6 +241,15 @@ void Simulation::heal() {
     auto is_up = [this, i] { return !cluster_.is_in_play(i) || cluster_.is_up(i); };
     if (!scheduler_.run(is_up, deadline))
       return fail("n" + std::to_string(i + 1) + " is not up after the faults");
+  }
+  if (is_wrong()) return;
+  for (std::size_t i = 0; i < cluster_.size(); ++i) {
+    while (!is_whole(i) && scheduler_.now() < deadline && !is_wrong()) {
+      observe();
+      scheduler_.run([] { return false; }, scheduler_.now() + kStep);
+    }
+    if (!failure_ && !is_whole(i))
+      return fail("the replica of n" + std::to_string(i + 1) + " does not vote after the faults");
   }
   if (is_wrong()) return;
   const auto healed = run_observed(clients_.process(), await_healed(deadline), deadline + 60s);

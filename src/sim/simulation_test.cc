@@ -56,6 +56,22 @@ TEST_F(Simulation, without_faults_everything_succeeds) {
   EXPECT_EQ(result.counts.failed_reads, 0u);
 }
 
+// The logs that are kept are short in half of the runs, so that states are sent and not logs.
+TEST_F(Simulation, replicas_that_are_wiped_come_back_as_others) {
+  Scenario scenario;
+  scenario.busy = 25s;
+  scenario.faults = FaultMix{};
+  scenario.faults->wipe = true;
+  scenario.faults->power = true;
+  scenario.faults->all_down = true;
+  scenario.faults->longest = 3s;
+  for (std::uint64_t seed = 2001; seed <= 2004; ++seed) {
+    const RunResult result = simulate(seed, scenario);
+    ASSERT_FALSE(result.failure.has_value()) << *result.failure;
+    EXPECT_GT(result.fault_count, 3u);
+  }
+}
+
 // The checks can fail: on disks that say they synced and did not, something acknowledged is lost.
 TEST_F(Simulation, disks_that_lie_about_a_sync_are_found_out) {
   Scenario scenario;

@@ -221,8 +221,14 @@ class TestFiles final : public FileSystem {
   Task<Result<void>> rename(std::string from, std::string to) override {
     PREDA_CO_CHECK(disk_.step("rename", from));
     auto found = disk_.live_names.extract(from);
-    if (found.empty()) co_return make_error(ErrorCode::NotFound, from);
-    disk_.live_names[to] = std::move(found.mapped());
+    if (!found.empty()) {
+      disk_.live_names[to] = std::move(found.mapped());
+      co_return Result<void>{};
+    }
+    const auto inside = names_in(from);
+    if (inside.empty()) co_return make_error(ErrorCode::NotFound, from);
+    for (const std::string& path : inside)
+      disk_.live_names[to + path.substr(from.size())] = disk_.live_names.extract(path).mapped();
     co_return Result<void>{};
   }
   Task<Result<void>> remove(std::string path) override {
@@ -230,12 +236,17 @@ class TestFiles final : public FileSystem {
     disk_.live_names.erase(path);
     co_return Result<void>{};
   }
-  Task<Result<void>> remove_tree(std::string) override { co_return Result<void>{}; }
+  Task<Result<void>> remove_tree(std::string path) override {
+    const auto inside = names_in(path);
+    if (inside.empty()) co_return Result<void>{};
+    PREDA_CO_CHECK(disk_.step("remove", path));
+    for (const std::string& name : inside) disk_.live_names.erase(name);
+    co_return Result<void>{};
+  }
   Task<Result<std::vector<std::string>>> list(std::string directory) override {
     std::vector<std::string> names;
-    for (const auto& [path, inode] : disk_.live_names) {
-      if (path.starts_with(directory + "/")) names.push_back(path.substr(directory.size() + 1));
-    }
+    for (const std::string& path : names_in(directory))
+      names.push_back(path.substr(directory.size() + 1));
     co_return names;
   }
   Task<Result<void>> create_directories(std::string) override { co_return Result<void>{}; }
@@ -250,6 +261,15 @@ class TestFiles final : public FileSystem {
   }
 
  private:
+  // There are no directories here, only names with slashes.
+  std::vector<std::string> names_in(const std::string& directory) const {
+    std::vector<std::string> names;
+    for (const auto& [path, inode] : disk_.live_names) {
+      if (path.starts_with(directory + "/")) names.push_back(path);
+    }
+    return names;
+  }
+
   TestDisk& disk_;
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kv/checkpoint.h"
 #include "kv/kv.h"
 
 // What every KeyValueStore promises. Included by the test of each implementation, which
@@ -20,6 +21,9 @@ class Fixture {
  public:
   virtual ~Fixture() = default;
   virtual std::unique_ptr<KeyValueStore> open() = 0;
+  // Where `name`, a copy beside the store, is to be made; none when it has no files.
+  virtual std::string path_of(const std::string& /*name*/) { return {}; }
+  virtual std::unique_ptr<KeyValueStore> open_copy(const std::string& /*path*/) { return nullptr; }
 };
 struct FixtureMaker {
   std::string name;
@@ -148,6 +152,43 @@ TEST_P(KvContract, random_operations_equal_a_map) {
     }
     ASSERT_EQ(contents(*store, 0), model) << round;
   }
+}
+
+TEST_P(KvContract, a_copy_has_everything_and_nothing_that_came_later) {
+  const std::string path = fixture_->path_of("copy");
+  if (path.empty()) {
+    EXPECT_EQ(make_checkpoint(*fixture_->open(), "/copy").error().code, ErrorCode::Unsupported);
+    return;
+  }
+  auto store = fixture_->open();
+  for (int i = 0; i < 100; ++i) {
+    Batch batch;
+    batch.put(0, "key" + std::to_string(i), std::string(1000, 'x'));
+    batch.put(1, "key" + std::to_string(i), std::to_string(i));
+    ASSERT_TRUE(store->write(batch));
+    if (i == 50) {
+      ASSERT_TRUE(store->flush());
+    }
+  }
+  const auto first = contents(*store, 0);
+  const auto second = contents(*store, 1);
+  ASSERT_TRUE(make_checkpoint(*store, path));
+  Batch later;
+  later.put(0, "later", "1");
+  later.erase(1, "key7");
+  ASSERT_TRUE(store->write(later));
+  ASSERT_TRUE(store->flush());
+  EXPECT_FALSE(make_checkpoint(*store, path).has_value()) << "a directory that is there";
+  auto copy = fixture_->open_copy(path);
+  EXPECT_EQ(contents(*copy, 0), first);
+  EXPECT_EQ(contents(*copy, 1), second);
+  Batch own;
+  own.put(0, "own", "1");
+  ASSERT_TRUE(copy->write(own));
+  ASSERT_TRUE(copy->flush());
+  copy.reset();
+  EXPECT_EQ(contents(*fixture_->open_copy(path), 0).size(), first.size() + 1);
+  EXPECT_EQ(contents(*store, 0).count("own"), 0u);
 }
 
 }  // namespace predastore::kv::testing

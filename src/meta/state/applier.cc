@@ -29,8 +29,8 @@ pb::Answer Applier::apply_proposal(const pb::Proposal& proposal) {
     return answer;
   }
   // These compare what they change, so that a repeat does no harm.
-  const bool needs_no_session =
-      command.has_initialise() || command.has_open_session() || command.has_tick();
+  const bool needs_no_session = command.has_initialise() || command.has_open_session() ||
+                                command.has_tick() || command.has_recover();
   if (system_.cluster_id().empty() && !command.has_initialise()) {
     set_error(answer, make_error(ErrorCode::Unavailable, "the cluster is not initialised"));
     return answer;
@@ -120,6 +120,9 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kNewRing: return new_ring(command.new_ring());
     case pb::Command::kDropRing: return drop_ring(command.drop_ring());
     case pb::Command::kMoveParts: return move_parts(command.move_parts());
+    case pb::Command::kRecover:
+      system_.set_is_sweep_off(true);  // until an operator switches it on
+      return pb::Answer{};
     case pb::Command::BODY_NOT_SET: break;
   }
   is_unknown_ = true;

@@ -421,6 +421,15 @@ Task<Result<void>> EntryLog::let_go(Segment segment) {
   co_return Result<void>{};
 }
 
+std::uint64_t EntryLog::index_before_last(std::uint64_t bytes) const {
+  std::uint64_t sum = 0;
+  for (std::size_t i = segments_.size(); i-- > 0;) {
+    sum += segments_[i].end_bytes;
+    if (sum >= bytes) return segments_[i].before_index;
+  }
+  return terms_.base_index();
+}
+
 // The oldest goes first, and durably before the next, so that a crash leaves no hole. A file that a
 // later one cuts off before its own beginning cannot be the first.
 Task<Result<void>> EntryLog::trim_to(std::uint64_t index) {

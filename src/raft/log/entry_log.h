@@ -44,6 +44,9 @@ class EntryLog {
   Task<Result<void>> force_configuration(Configuration configuration);
   // Of what its files hold.
   std::uint64_t size_bytes() const;
+  // The last entry before the last files that have `bytes` together: up to it may be trimmed,
+  // and as much is kept.
+  std::uint64_t index_before_last(std::uint64_t bytes) const;
   // The next file will have to be made, and appends to it to wait for the file system's journal,
   // unless prepare_spare() has written one before. That may go beside anything else, and never
   // fails: without one things are only slower.

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/codec.h"
 #include "env/sync.h"
 #include "env/testing/fakes.h"
 #include "net/memory_transport.h"
@@ -15,9 +17,62 @@
 
 namespace predastore::raft::testing {
 
-// Remembers what it was given; a crash takes it back to the last flush.
+// Remembers what it was given; a crash takes it back to the last flush, or to the last state that
+// was installed.
 class TestStateMachine final : public StateMachine {
  public:
+  static constexpr std::size_t kEntriesPerFile = 10;
+
+  // Some entries a file, so that there is something to go on with.
+  Task<Result<StatePoint>> checkpoint(std::string directory) override {
+    if (live.empty()) co_return make_error(ErrorCode::Unavailable, "there is nothing yet");
+    const std::vector<CommittedEntry> entries = live;
+    for (std::size_t from = 0; from < entries.size(); from += kEntriesPerFile) {
+      const std::size_t to = std::min(from + kEntriesPerFile, entries.size());
+      Encoder text;
+      for (std::size_t i = from; i < to; ++i)
+        text.le(entries[i].index).le(entries[i].term).string(entries[i].command);
+      const std::string name = directory + "/" + std::to_string(1000000 + from);
+      PREDA_CO_TRY(const auto file,
+                   co_await files->open(name, FileMode{.write = true, .create = true}));
+      PREDA_CO_CHECK(co_await file->write(0, Buffer::take(std::move(text).take())));
+      PREDA_CO_CHECK(co_await file->sync());
+    }
+    PREDA_CO_CHECK(co_await files->sync_directory(directory));
+    ++checkpoints;
+    co_return StatePoint{entries.back().index, entries.back().term};
+  }
+  Task<Result<void>> install(std::string directory) override {
+    // This file system has no directories whose names change at once: a file says which one it is.
+    const std::string target = "/state" + std::to_string(disk->operation_count);
+    PREDA_CO_CHECK(co_await files->rename(directory, target));
+    PREDA_CO_CHECK(co_await files->sync_directory("/"));
+    Buffer name = Buffer::copy_of(target);
+    PREDA_CO_CHECK(co_await write_file_durably(*files, "/current", std::move(name)));
+    live = installed();
+    flush();
+    ++installs;
+    co_return Result<void>{};
+  }
+  std::vector<CommittedEntry> installed() const {
+    std::vector<CommittedEntry> entries;
+    const auto current = disk->live_names.find("/current");
+    if (current == disk->live_names.end()) return entries;
+    const std::string directory = current->second->live + "/";
+    for (const auto& [name, inode] : disk->live_names) {
+      if (!name.starts_with(directory)) continue;
+      Decoder in(as_bytes(inode->live));
+      while (in.remaining() > 0 && in.ok()) {
+        CommittedEntry entry;
+        entry.index = in.le<std::uint64_t>();
+        entry.term = in.le<std::uint64_t>();
+        entry.command = in.string();
+        entries.push_back(std::move(entry));
+      }
+    }
+    return entries;
+  }
+
   Task<Result<std::vector<std::string>>> apply(std::vector<CommittedEntry> entries) override {
     if (clock != nullptr && apply_time > Duration::zero()) co_await sleep_for(*clock, apply_time);
     if (fault.has_value()) co_return *fault;
@@ -36,7 +91,14 @@ class TestStateMachine final : public StateMachine {
     return flushed == 0 ? 0 : live[flushed - 1].index;
   }
   void flush() { flushed = live.size(); }
-  void lose_power() { live.resize(flushed); }
+  void lose_power() {
+    live.resize(flushed);
+    auto there = installed();
+    if (!there.empty() && (live.empty() || there.back().index > live.back().index)) {
+      live = std::move(there);
+      flush();
+    }
+  }
   bool has(const std::string& command) const {
     return std::ranges::find(live, command, &CommittedEntry::command) != live.end();
   }
@@ -44,9 +106,13 @@ class TestStateMachine final : public StateMachine {
   std::vector<CommittedEntry> live;
   std::size_t flushed = 0;
   std::size_t batches = 0;
+  std::size_t checkpoints = 0;
+  std::size_t installs = 0;
   std::optional<Error> fault;
   Clock* clock = nullptr;  // of apply_time
   Duration apply_time{};
+  fakes::TestDisk* disk = nullptr;
+  FileSystem* files = nullptr;
 };
 
 // Counts the streams that are opened through another one.
@@ -84,6 +150,7 @@ class TestCluster {
     std::unique_ptr<rpc::Client> client;
     std::unique_ptr<Replica> replica;
     std::unique_ptr<TaskGroup> tasks;
+    VoterId replica_id{};  // zero: its first one, which is in the first configuration
   };
   template <class T>
   using Answer = std::shared_ptr<std::optional<Result<T>>>;
@@ -91,12 +158,34 @@ class TestCluster {
   explicit TestCluster(std::size_t voter_count, std::uint64_t seed = 1) : world(seed) {
     network = std::make_unique<net::MemoryNetwork>(world.env(no_files));
     for (std::size_t i = 0; i < voter_count; ++i) voters.push_back(NodeId{i + 1});
-    for (const NodeId id : voters) {
-      Node& node = nodes[id];
-      node.files = std::make_unique<fakes::TestFiles>(node.disk);
-      node.disk.clock = &world.clock;
-      node.machine.clock = &world.clock;
-    }
+    first_voters = voters;
+    for (const NodeId id : voters) make_node(id);
+  }
+  void make_node(NodeId id) {
+    Node& node = nodes[id];
+    node.files = std::make_unique<fakes::TestFiles>(node.disk);
+    node.disk.clock = &world.clock;
+    node.machine.clock = &world.clock;
+    node.machine.disk = &node.disk;
+    node.machine.files = node.files.get();
+  }
+  // One more, which no configuration names yet.
+  void add_node(NodeId id, VoterId replica_id) {
+    voters.push_back(id);
+    make_node(id);
+    at(id).replica_id = replica_id;
+  }
+  // It loses everything and comes back as another one, if it comes back.
+  void wipe(NodeId id, VoterId replica_id) {
+    crash(id);
+    Node& node = at(id);
+    node.disk.live_names.clear();
+    node.disk.durable_names.clear();
+    node.machine = TestStateMachine{};
+    node.machine.clock = &world.clock;
+    node.machine.disk = &node.disk;
+    node.machine.files = node.files.get();
+    node.replica_id = replica_id;
   }
   ~TestCluster() {
     for (const NodeId id : voters) stop(id);
@@ -116,7 +205,8 @@ class TestCluster {
     ReplicaOptions opened = options;
     opened.directory = "/raft";
     opened.self = id;
-    opened.voters = voters;
+    opened.id = node.replica_id;
+    if (opened.id == VoterId{}) opened.voters = first_voters;
     auto replica = world.run(open_replica(env, opened, *node.server, *node.client, node.machine));
     if (!replica.has_value()) {
       node.transport.reset();
@@ -223,7 +313,8 @@ class TestCluster {
   fakes::TestFiles no_files{no_disk};
   std::unique_ptr<net::MemoryNetwork> network;
   ReplicaOptions options;
-  std::vector<NodeId> voters;
+  std::vector<NodeId> voters;  // all there are, whether or not they vote
+  std::vector<NodeId> first_voters;
   std::map<NodeId, Node> nodes;
 
  private:
