@@ -78,19 +78,33 @@ Task<Result<RepairAnswer>> ChunkRepair::repair_chunk(RepairOrder order, Throttle
       found.is_complete = false;
     }
   }
-  if (found.targets.empty() && !found.is_complete) co_return answer_of(RepairOutcome::waiting);
+  if (found.targets.empty() && !found.is_complete && !order.is_damaged)
+    co_return answer_of(RepairOutcome::waiting);
   if (!found.targets.empty()) {
     const auto incarnation = co_await incarnation_of(*current, deadline);
-    if (!incarnation) co_return incarnation.error();
-    found.incarnation = *incarnation;
-    auto outcome = co_await rebuild(*current, found, deadline, throttle);
-    if (outcome && outcome->outcome != RepairOutcome::unrepairable) co_return outcome;
+    if (incarnation) {  // without it there is no shard that could be read
+      found.incarnation = *incarnation;
+      auto outcome = co_await rebuild(*current, found, deadline, throttle);
+      if (outcome && outcome->outcome != RepairOutcome::unrepairable) co_return outcome;
+    }
   }
   // Nothing is missing by the layout, or what is there was not good enough: look at all of it.
   const std::vector<chunk::RebuildTarget> missing = found.targets;
   const bool is_complete = found.is_complete;
   found = co_await examine(*current, deadline);
   found.is_complete = found.is_complete && is_complete;
+  if (found.shards_good == 0 && found.targets.size() + missing.size() > 0) {
+    const auto incarnation = co_await incarnation_of(*current, deadline);
+    if (incarnation) {
+      found.incarnation = *incarnation;  // of a shard that is damaged, and may yet be of use
+    } else if (found.is_complete) {
+      RepairAnswer nothing_left = answer_of(RepairOutcome::unrepairable);
+      nothing_left.shards_needed = current->rs.data_shards;
+      co_return nothing_left;
+    } else {
+      co_return incarnation.error();
+    }
+  }
   found.targets.insert(found.targets.end(), missing.begin(), missing.end());
   co_return co_await rebuild(*current, std::move(found), deadline, throttle);
 }

@@ -106,6 +106,7 @@ Healer::Item Healer::item_of(const meta::RepairItem& found) const {
   Item item;
   item.order.object_id = layout.object_id;
   item.order.chunk_index = layout.chunk_index;
+  item.order.is_damaged = !found.damaged.empty();
   item.size_bytes = layout.size_bytes;
   item.redundancy = -static_cast<int>(layout.rs.data_shards);
   for (std::uint8_t role = 0; role < layout.places.size(); ++role) {

@@ -8,6 +8,7 @@ std::string encode(const RepairOrder& order) {
   Encoder out;
   out.raw(order.object_id.span()).le(order.chunk_index.value());
   out.le(order.buildable_roles).le(order.bytes_per_second);
+  out.le(static_cast<std::uint8_t>(order.is_damaged ? 1 : 0));
   return std::move(out).take();
 }
 
@@ -18,7 +19,10 @@ Result<RepairOrder> decode_repair_order(ByteSpan bytes) {
   order.chunk_index = ChunkIndex{in.le<std::uint32_t>()};
   order.buildable_roles = in.le<std::uint32_t>();
   order.bytes_per_second = in.le<std::uint64_t>();
-  if (!in.ok()) return make_error(ErrorCode::Corruption, "an order to repair that is cut short");
+  const auto damaged = in.le<std::uint8_t>();
+  order.is_damaged = damaged == 1;
+  if (!in.ok() || damaged > 1)
+    return make_error(ErrorCode::Corruption, "an order to repair that is cut short");
   order.object_id = ObjectId::from(id);
   return order;
 }

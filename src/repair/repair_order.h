@@ -16,6 +16,7 @@ struct RepairOrder {
   // Of the roles that are missing those whose nodes answer, a bit each: these can be built now.
   std::uint32_t buildable_roles = 0;
   std::uint64_t bytes_per_second = 0;  // of the chunk; 0: without a limit
+  bool is_damaged = false;             // all of it is to be looked at, whoever is away
   friend bool operator==(const RepairOrder&, const RepairOrder&) = default;
 };
 
@@ -32,7 +33,8 @@ struct RepairAnswer {
   friend bool operator==(const RepairAnswer&, const RepairAnswer&) = default;
 };
 
-// Little-endian. Order: {object id 32 bytes, chunk index u32, roles u32, bytes a second u64}.
+// Little-endian. Order: {object id 32 bytes, chunk index u32, roles u32, bytes a second u64,
+// damaged u8}.
 // Answer: {outcome u8, good u8, needed u8}. A later version appends; a reader ignores the rest.
 std::string encode(const RepairOrder& order);
 Result<RepairOrder> decode_repair_order(ByteSpan bytes);  // Corruption
