@@ -44,7 +44,10 @@ Task<Result<std::string>> MemberReplica::answer(MemberRequest request, NodeId pe
       break;
     }
     case MemberRequestKind::list: {
+      // Only the leader knows how far the others are; and it may not know yet that it is none.
+      if (!leads()) co_return make_error(ErrorCode::NotLeader, "this node does not lead");
       PREDA_CO_TRY([[maybe_unused]] const std::uint64_t index, co_await read_barrier(deadline));
+      if (!leads()) co_return make_error(ErrorCode::NotLeader, "this node does not lead");
       co_return encode_group_status(group());
     }
     case MemberRequestKind::join: {

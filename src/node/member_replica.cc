@@ -132,7 +132,8 @@ Task<Result<std::string>> MemberReplica::propose(std::string command, Instant de
 
 Task<Result<std::uint64_t>> MemberReplica::read_barrier(Instant deadline) {
   const auto inner = inner_;
-  if (inner == nullptr) co_return make_error(ErrorCode::NotLeader, "this node has no replica");
+  if (inner == nullptr || needs_remote())
+    co_return make_error(ErrorCode::NotLeader, "this node has no replica that hears a leader");
   co_return co_await inner->read_barrier(deadline);
 }
 

@@ -47,6 +47,11 @@ class FaultInjector {
   // No further faults; what lasts is ended, and whoever is down is started.
   void stop();
   std::uint64_t fault_count() const { return fault_count_; }
+  // Machines that were wiped and are not whole yet.
+  const std::set<std::size_t>& wiped() {
+    look_at_wiped();
+    return wiped_;
+  }
   // Called with a line for each fault and each end of one.
   std::function<void(const std::string& line)> on_event;
 
