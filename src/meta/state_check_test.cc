@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "meta/bootstrap.h"
 #include "meta/testing/raw_machine.h"
 
 namespace predastore::meta {
