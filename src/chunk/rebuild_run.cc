@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "chunk/buffer_pool.h"
 #include "chunk/read_run.h"
 #include "chunk/segment_coding.h"
 #include "digest/crc.h"
+#include "env/buffer_pool.h"
 #include "segment/geometry.h"
 
 namespace predastore::chunk {
