@@ -1,6 +1,7 @@
 #include "repair/repairer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "telemetry/log.h"
@@ -126,6 +127,7 @@ Task<Result<std::size_t>> Repairer::repair_once() {
     tasks.spawn(repair_item(std::move(item.layout), &round));
   }
   (void)co_await tasks.join();
+  if (round.outcomes[Outcome::waiting] == 0) is_room_told_ = false;
   status_.chunks_waiting = round.outcomes[Outcome::waiting];
   status_.chunks_unrepairable = round.outcomes[Outcome::unrepairable];
   co_return round.outcomes[Outcome::repaired];
@@ -272,7 +274,12 @@ Task<Result<Repairer::Outcome>> Repairer::rebuild(ChunkLayout layout, Examinatio
   request.targets = found.targets;
   const std::string name = to_hex(request.layout.object_id.span().first(8));
   auto rebuilt = co_await chunks_.rebuild(std::move(request), deadline);
-  // With all nodes there and all shards read it is not for want of an answer.
+  // With all nodes there and all shards read it is not for want of an answer, unless of room.
+  if (!rebuilt && rebuilt.error().code == ErrorCode::NoSpace) {
+    if (!std::exchange(is_room_told_, true))
+      telemetry::log_warn("no room for rebuilt shards", {{"error", rebuilt.error().to_string()}});
+    co_return Outcome::waiting;
+  }
   if (!rebuilt &&
       (rebuilt.error().code == ErrorCode::Corruption || (found.is_thorough && found.is_complete))) {
     telemetry::log_error("a chunk is damaged beyond its parity", {{"object", name}});

@@ -103,6 +103,7 @@ class Repairer {
   bool is_stopping_ = false;
   Instant paced_until_;
   std::set<ShardKey> reports_;
+  bool is_room_told_ = false;  // that it is wanting, until nothing waits any more
   // Of items that wait for a node: the nodes that have done their part, so that it is asked once.
   std::map<std::uint64_t, std::set<NodeId>> cleaned_;
   RepairStatus status_;
