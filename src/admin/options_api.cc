@@ -81,9 +81,9 @@ Result<ClusterChange> cluster_change_of(const std::string& body) {
     } else if (name == "sweep" && value.is_bool()) {
       change.options.is_sweep_off = !value.as_bool();
     } else if (name == "inline_max_bytes") {
-      boost::system::error_code wrong;
-      const auto bytes = value.to_number<std::uint32_t>(wrong);
-      if (wrong || bytes > kInlineMaxBytes)
+      boost::system::error_code problem;
+      const auto bytes = value.to_number<std::uint32_t>(problem);
+      if (problem || bytes > kInlineMaxBytes)
         return bad("\"inline_max_bytes\" is a number from 0 to " + std::to_string(kInlineMaxBytes));
       change.options.inline_max_bytes = bytes;
     } else if (name == "reconcile" && value.is_bool()) {

@@ -1,6 +1,5 @@
 #include <gtest/gtest.h>
 
-#include "chunk/buffer_pool.h"
 #include "chunk/hedge_policy.h"
 #include "chunk/testing/test_cluster.h"
 
@@ -280,23 +279,6 @@ TEST(HedgePolicy, one_slow_node_does_not_make_slowness_ordinary_and_most_do) {
   EXPECT_LT(policy.delay(), 30ms);
   observe(4);
   EXPECT_GT(policy.delay(), 300ms);
-}
-
-TEST(BufferPool, memory_is_used_again_and_only_so_much_is_kept) {
-  auto pool = std::make_shared<BufferPool>(256 * 1024);
-  MutableBuffer first = pool->take(100'000);
-  const std::byte* where = first.data();
-  Buffer frozen = std::move(first).freeze();
-  frozen = {};
-  EXPECT_EQ(pool->free_bytes(), 128U * 1024);
-  MutableBuffer second = pool->take(128 * 1024);
-  EXPECT_EQ(second.data(), where);
-  EXPECT_EQ(pool->free_bytes(), 0U);
-  {
-    std::vector<MutableBuffer> many;
-    for (int i = 0; i < 10; ++i) many.push_back(pool->take(64 * 1024));
-    pool = nullptr;  // goes with the last of them
-  }
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "chunk/chunk_service.h"
 
-#include "chunk/buffer_pool.h"
 #include "chunk/chunk_writer.h"
 #include "chunk/hedge_policy.h"
 #include "chunk/read_run.h"
 #include "chunk/rebuild_run.h"
+#include "env/buffer_pool.h"
 
 namespace predastore::chunk {
 namespace {

@@ -17,9 +17,12 @@
 #include "ring/ring.h"
 #include "shard/shard_service.h"
 
+namespace predastore {
+class BufferPool;
+}
+
 namespace predastore::chunk {
 
-class BufferPool;
 class HedgePolicy;
 struct WriterState;
 

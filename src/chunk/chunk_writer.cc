@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "chunk/buffer_pool.h"
 #include "chunk/segment_coding.h"
 #include "digest/crc.h"
+#include "env/buffer_pool.h"
 #include "segment/geometry.h"
 
 namespace predastore::chunk {

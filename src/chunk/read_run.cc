@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "chunk/buffer_pool.h"
 #include "chunk/hedge_policy.h"
+#include "env/buffer_pool.h"
 #include "segment/checksum.h"
 #include "segment/codec.h"
 #include "segment/geometry.h"

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "chunk/buffer_pool.h"
 #include "chunk/read_run.h"
 #include "chunk/segment_coding.h"
 #include "digest/crc.h"
+#include "env/buffer_pool.h"
 #include "segment/geometry.h"
 
 namespace predastore::chunk {
@@ -30,7 +30,8 @@ Result<void> RebuildRun::some_left() const {
   for (const Output& output : outputs_) {
     if (output.writer != nullptr) return {};
   }
-  return make_error(ErrorCode::Unavailable,
+  const bool is_full = first_error_ && first_error_->code == ErrorCode::NoSpace;
+  return make_error(is_full ? ErrorCode::NoSpace : ErrorCode::Unavailable,
                     "no store takes a rebuilt shard: " +
                         (first_error_ ? first_error_->to_string() : std::string{"none asked"}));
 }

@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 
 #include "base/result.h"
+#include "env/buffer_pool.h"
 
 // What the two ways of moving the bytes of a posix file (threads, io_uring) share.
 namespace predastore {
@@ -38,6 +40,7 @@ struct OpenPath {
   std::string path;
   Descriptor read;
   Descriptor write;  // past the page cache; none where it is written through it, or not at all
+  std::shared_ptr<BufferPool> pool;  // of what is read
   int writer() const { return write.get() >= 0 ? write.get() : read.get(); }
 };
 

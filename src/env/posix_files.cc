@@ -40,15 +40,16 @@ Result<Descriptor> open_descriptor(const std::string& path, int flags) {
   return Descriptor{fd};
 }
 
-Result<Buffer> read_at(int fd, const std::string& path, std::uint64_t offset_bytes,
-                       std::size_t size_bytes) {
+Result<Buffer> read_at(const OpenPath& file, std::uint64_t offset_bytes, std::size_t size_bytes) {
+  const int fd = file.read.get();
+  const std::string& path = file.path;
   struct stat status{};
   if (::fstat(fd, &status) != 0) return error_of(errno, "stat " + path);
   const auto end = static_cast<std::uint64_t>(status.st_size);
   if (offset_bytes >= end) return Buffer{};
   size_bytes = static_cast<std::size_t>(
       std::min<std::uint64_t>(size_bytes, end - offset_bytes));  // before memory is taken
-  MutableBuffer buffer(size_bytes);
+  MutableBuffer buffer = file.pool->take(size_bytes);
   std::size_t done = 0;
   while (done < size_bytes) {
     const ssize_t count = ::pread(fd, buffer.data() + done, size_bytes - done,
@@ -176,7 +177,7 @@ class PosixFile final : public File {
  private:
   Task<Result<Buffer>> read_by_thread(std::uint64_t offset_bytes, std::size_t size_bytes) {
     auto work = [state = state_, offset_bytes, size_bytes] {
-      return read_at(state->read.get(), state->path, offset_bytes, size_bytes);
+      return read_at(*state, offset_bytes, size_bytes);
     };
     co_return co_await run_blocking(blocking_, std::move(work));
   }
@@ -215,7 +216,7 @@ Result<std::pair<Descriptor, Descriptor>> open_both(const std::string& path, Fil
 Task<Result<std::shared_ptr<File>>> PosixFiles::open(std::string path, FileMode mode) {
   auto work = [path, mode] { return open_both(path, mode); };
   PREDA_CO_TRY(auto both, co_await run_blocking(blocking_, std::move(work)));
-  OpenPath opened{std::move(path), std::move(both.first), std::move(both.second)};
+  OpenPath opened{std::move(path), std::move(both.first), std::move(both.second), pool_};
   std::shared_ptr<File> file = std::make_shared<PosixFile>(blocking_, ring_, std::move(opened));
   co_return file;
 }

@@ -53,7 +53,7 @@ Task<Result<Buffer>> read_by_ring(IoRing& ring, std::shared_ptr<const OpenPath> 
       std::min<std::uint64_t>(size_bytes, end - offset_bytes));  // before memory is taken
   auto memory = std::make_shared<ReadMemory>();
   memory->file = file;
-  memory->buffer = MutableBuffer(size_bytes);
+  memory->buffer = file->pool->take(size_bytes);
   std::size_t done = 0;
   while (done < size_bytes) {
     IoRing::Request request;

@@ -17,6 +17,7 @@
 #include "env/host.h"
 #include "env/run_task.h"
 #include "http/server.h"
+#include "model/limits.h"
 #include "net/quic_transport.h"
 #include "node/cluster_view.h"
 #include "node/membership.h"
@@ -25,6 +26,7 @@
 #include "node/s3_certificate.h"
 #include "node/s3_metrics.h"
 #include "s3/gateway.h"
+#include "segment/record.h"
 #include "telemetry/log.h"
 
 namespace predastore::node {
@@ -266,6 +268,15 @@ Result<void> choose_io(ProductionHost& host, const std::string& wanted) {
   return {};
 }
 
+// Memory for the first readers, of whole fetch answers and of single segments: touching it then
+// would cost them more than the read.
+void make_buffers_ready(PosixFiles& files) {
+  constexpr std::size_t kBlockBytes = 4096;  // reads begin and end on one
+  constexpr std::size_t kRecordBytes = kSegmentSizeBytes + segment::kRecordHeaderSizeBytes;
+  files.prefault(kFetchBodyMaxBytes / kRecordBytes * kRecordBytes + kBlockBytes, 8);
+  files.prefault(kRecordBytes + kBlockBytes, 32);
+}
+
 Task<Result<void>> run_process(ProductionHost& host, Config config) {
   Process process{host, std::move(config)};
   co_return co_await process.run();
@@ -277,6 +288,7 @@ Result<void> run_server(Config config) {
   raise_file_limit();
   ProductionHost host;
   PREDA_CHECK(choose_io(host, config.io_backend));
+  make_buffers_ready(host.files);
   return run_until_done(host.loop, run_process(host, std::move(config)));
 }
 

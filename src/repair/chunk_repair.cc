@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "base/text.h"
 #include "chunk/paced_rebuild.h"
@@ -189,7 +190,13 @@ Task<Result<RepairAnswer>> ChunkRepair::rebuild(ChunkLayout layout, Examination 
   answer.shards_needed = request.layout.rs.data_shards;
   const std::string name = to_hex(request.layout.object_id.span().first(8));
   auto rebuilt = co_await chunk::rebuild_at(std::move(pace), chunks_, std::move(request), deadline);
-  // With all nodes there and all shards read it is not for want of an answer.
+  // With all nodes there and all shards read it is not for want of an answer, unless of room.
+  if (!rebuilt && rebuilt.error().code == ErrorCode::NoSpace) {
+    if (!std::exchange(is_room_told_, true))
+      telemetry::log_warn("no room for rebuilt shards", {{"error", rebuilt.error().to_string()}});
+    answer.outcome = RepairOutcome::waiting;
+    co_return answer;
+  }
   if (!rebuilt &&
       (rebuilt.error().code == ErrorCode::Corruption || (found.is_thorough && found.is_complete))) {
     if (found.is_thorough)
@@ -198,6 +205,7 @@ Task<Result<RepairAnswer>> ChunkRepair::rebuild(ChunkLayout layout, Examination 
     co_return answer;
   }
   if (!rebuilt) co_return rebuilt.error();
+  is_room_told_ = false;
   swap.layout = std::move(*rebuilt);
   const ChunkLayout wanted = swap.layout;
   const auto swapped = co_await meta_.swap_layout(std::move(swap), deadline);

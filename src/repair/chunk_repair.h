@@ -73,6 +73,7 @@ class ChunkRepair {
   Semaphore slots_;
   std::set<Throttle*> throttles_;  // of the repairs under way
   bool is_stopping_ = false;
+  bool is_room_told_ = false;  // that it is wanting, until there is some again
   std::uint64_t chunks_repaired_ = 0;
   std::uint64_t bytes_repaired_ = 0;
 };

@@ -1,6 +1,7 @@
 #include "repair/repairer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "telemetry/log.h"
 

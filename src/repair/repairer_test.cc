@@ -170,6 +170,24 @@ TEST_F(RepairTest, damage_beyond_the_parity_is_said_and_nothing_is_deleted) {
   for (std::uint64_t node = 1; node <= 3; ++node) EXPECT_EQ(cluster_.shard_count(NodeId{node}), 1U);
 }
 
+TEST_F(RepairTest, a_shard_for_which_there_is_no_room_waits_and_is_not_given_up) {
+  const ChunkLayout layout = put("key", kSize, 5);
+  const NodeId node = layout.places[1].node;
+  const ShardKey key{layout.object_id, layout.chunk_index, ShardRole{1}};
+  damage(node, key);
+  std::vector<ShardKey> reported{key};
+  ASSERT_TRUE(run(meta().report_damage(reported, soon())));
+  cluster_.node(node).faults.is_full = true;
+  EXPECT_EQ(repair(), 0U);
+  EXPECT_EQ(repairer_.status().chunks_unrepairable, 0U);
+  EXPECT_EQ(repairer_.status().chunks_waiting, 1U);
+  EXPECT_EQ(pending(), 1U);
+  cluster_.heal();
+  EXPECT_EQ(repair(), 1U);
+  EXPECT_EQ(pending(), 0U);
+  expect_reads_without_any_one(layout, kSize, 5);
+}
+
 TEST_F(RepairTest, a_missing_and_a_damaged_shard_wait_for_what_can_save_them) {
   cluster_.node(3).faults.is_down = true;
   const ChunkLayout layout = put("key", kSize, 6);

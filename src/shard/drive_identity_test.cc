@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "base/text.h"
 #include "shard/drive_set_support.h"
 #include "shard/fsck.h"
@@ -28,6 +31,15 @@ DriveIdentity sample_identity() {
   return identity;
 }
 
+DriveList sample_list() {
+  DriveList list;
+  list.cluster.bytes[1] = std::byte{8};
+  list.node = NodeId{77};
+  list.drives = {{id_of(1), "drives/0", false}, {id_of(2), "/mnt/b", true}};
+  list.lost = {{id_of(3), "drives/1", false}};
+  return list;
+}
+
 TEST(DriveIdentity, what_is_encoded_comes_back) {
   const auto back = decode_drive_identity(encode_drive_identity(sample_identity()));
   ASSERT_TRUE(back.has_value()) << back.error().to_string();
@@ -35,6 +47,21 @@ TEST(DriveIdentity, what_is_encoded_comes_back) {
   EXPECT_EQ(back->node, sample_identity().node);
   EXPECT_EQ(back->drive, sample_identity().drive);
   EXPECT_EQ(back->place, "/mnt/a drive");
+}
+
+// As files of version 1 are, and stay.
+TEST(DriveIdentity, version_1_is_written_and_read_to_the_byte) {
+  const auto golden = [](const std::string& name) {
+    std::ifstream file(std::string{PREDASTORE_SOURCE_DIR} + "/tests/golden/" + name,
+                       std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_EQ(encode_drive_identity(sample_identity()), golden("drive_v1.id"));
+  EXPECT_EQ(decode_drive_identity(golden("drive_v1.id"))->drive, id_of(9));
+  EXPECT_EQ(encode_drive_list(sample_list()), golden("drives_v1.list"));
+  EXPECT_EQ(decode_drive_list(golden("drives_v1.list"))->lost[0].id, id_of(3));
+  // The form before it.
+  EXPECT_EQ(decode_drive_identity("09" + std::string(30, '0') + "\n")->drive, id_of(9));
 }
 
 TEST(DriveIdentity, every_change_of_a_byte_and_every_shorter_file_is_refused) {
@@ -57,12 +84,7 @@ TEST(DriveIdentity, another_version_is_refused_by_name) {
 }
 
 TEST(DriveIdentity, a_list_comes_back_and_no_change_of_it_does) {
-  DriveList list;
-  list.cluster.bytes[1] = std::byte{8};
-  list.node = NodeId{77};
-  list.drives = {{id_of(1), "drives/0", false}, {id_of(2), "/mnt/b", true}};
-  list.lost = {{id_of(3), "drives/1", false}};
-  const std::string whole = encode_drive_list(list);
+  const std::string whole = encode_drive_list(sample_list());
   const auto back = decode_drive_list(whole);
   ASSERT_TRUE(back.has_value()) << back.error().to_string();
   EXPECT_EQ(encode_drive_list(*back), whole);

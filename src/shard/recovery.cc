@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+
+#include "base/codec.h"
 
 namespace predastore::shard {
 namespace {
@@ -11,6 +14,7 @@ using segment::RecordHeader;
 
 constexpr std::size_t kWindowBytes = 1024 * 1024;
 constexpr std::size_t kRecordMaxBytes = kRecordHeaderSizeBytes + kSegmentSizeBytes;
+constexpr std::size_t kFileIdAt = 64;  // of a record header; its own offset follows
 
 // Finds the good records in a piece of a file. `bytes` are those at `base`; records that begin
 // before `end` are looked at.
@@ -20,6 +24,8 @@ class RecordScan {
   std::uint64_t position() const { return at_; }
   std::vector<RecordHeader>& records() { return records_; }
   std::vector<std::uint64_t>& bad_payloads() { return bad_payloads_; }
+  // One that is whole, in its place, and of a version that is not known.
+  const std::optional<Error>& unknown() const { return unknown_; }
 
   void feed(ByteSpan bytes, std::uint64_t base, std::uint64_t end) {
     while (at_ < end) {
@@ -27,6 +33,8 @@ class RecordScan {
       const auto header = segment::decode_record_header(rest);
       const bool is_here = header && header->file_id == file_id_ && header->own_offset_bytes == at_;
       if (!is_here) {
+        if (!header && header.error().code == ErrorCode::Unsupported && names_this_place(rest))
+          unknown_ = header.error();
         at_ += distance_to_magic(rest);
         continue;
       }
@@ -46,6 +54,13 @@ class RecordScan {
   }
 
  private:
+  // These fields are where they are in every version.
+  bool names_this_place(ByteSpan header) const {
+    Decoder fields{header.subspan(kFileIdAt)};
+    const auto file_id = fields.le<std::uint64_t>();
+    return fields.le<std::uint64_t>() == at_ && file_id == file_id_.value();
+  }
+
   // From a place where no record is to the next where one may be. Records follow each other at any
   // byte, so a damaged one costs only itself; own offset, file id and CRC tell a header from bytes
   // that look like one.
@@ -62,6 +77,7 @@ class RecordScan {
   std::uint64_t at_;
   std::vector<RecordHeader> records_;
   std::vector<std::uint64_t> bad_payloads_;
+  std::optional<Error> unknown_;
 };
 
 }  // namespace
@@ -197,7 +213,7 @@ Task<Result<std::vector<RecordHeader>>> FileRecovery::load(FoundFile found) {
                                            round_up_to_block(size)));
     if (bytes.size() >= size) {
       auto records = decode_index(found.trailer, ByteSpan{bytes}.first(size));
-      if (records) co_return records;
+      if (records || records.error().code == ErrorCode::Unsupported) co_return records;
     }
   }
   if (found.has_trailer)
@@ -228,6 +244,8 @@ Task<Result<std::vector<RecordHeader>>> FileRecovery::scan(std::shared_ptr<File>
     if (scan.position() >= piece_stop) break;  // the file is shorter than it was
     scan.feed(bytes, base, piece_stop);
   }
+  if (scan.unknown())
+    co_return make_error(ErrorCode::Unsupported, path_of(id) + ": " + scan.unknown()->detail);
   for (const std::uint64_t offset : scan.bad_payloads()) report(id, offset, "damaged segment");
   co_return std::move(scan.records());
 }

@@ -167,6 +167,33 @@ TEST(ShardCompaction, nothing_is_lost_or_raised_wherever_power_is_cut) {
   EXPECT_GT(removed, 200U);  // it did test something
 }
 
+TEST(ShardCompaction, it_reads_no_faster_than_it_may_unless_room_is_short) {
+  for (const bool is_short : {false, true}) {
+    SCOPED_TRACE(is_short ? "short of room" : "with room");
+    TestMachine machine{6};
+    make_eager(machine);
+    ASSERT_TRUE(machine.open());
+    for (std::uint32_t i = 0; i < 60; ++i)
+      ASSERT_TRUE(machine.run(put_one_of_size(machine, i, 1 + i, 30'000)));
+    for (std::uint32_t i = 0; i < 60; i += 2)
+      ASSERT_TRUE(machine.run(machine.store->remove({{key_of(i), Generation{1}}}, machine.soon())));
+    ASSERT_TRUE(machine.close());
+    machine.options.compaction_bytes_per_second = 256 * 1024;
+    if (is_short) machine.options.capacity_bytes = machine.disk.used_bytes() + 600'000;
+    ASSERT_TRUE(machine.open());
+    const Instant begun = machine.clock.now();
+    const std::uint64_t live = machine.store->status().live_bytes;  // which is all that it reads
+    ASSERT_GT(compact_all(machine), 4U);
+    const auto seconds = std::chrono::duration<double>(machine.clock.now() - begun).count();
+    const double allowed = static_cast<double>(live) / (256 * 1024);
+    if (is_short) {
+      EXPECT_LT(seconds, allowed / 2);
+    } else {
+      EXPECT_GE(seconds, allowed * 0.99);
+    }
+  }
+}
+
 TEST(ShardCompaction, churn_of_20_times_a_small_drive_stays_within_the_bound) {
   TestMachine machine{5};
   machine.options.shard_file_size_bytes = 512 * 1024;

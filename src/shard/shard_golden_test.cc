@@ -108,5 +108,40 @@ TEST(ShardGolden, a_version_that_is_not_known_is_refused_by_name) {
   EXPECT_TRUE(machine.disk.live_names.begin()->second->live == bytes);  // and not touched
 }
 
+// Whatever of a file is of a later version, and right in itself: it is not taken for damage.
+TEST(ShardGolden, a_later_version_of_any_part_is_refused_by_name) {
+  struct Part {
+    const char* what;
+    std::size_t version_at;
+    std::size_t crc_begin;
+    std::size_t crc_at;
+  };
+  const std::string good = golden();
+  const std::size_t record = kFileHeaderSizeBytes;
+  const std::size_t trailer = good.size() - kTrailerSizeBytes;
+  const Part parts[] = {
+      {"trailer", trailer + 8, trailer, trailer + kTrailerSizeBytes - 12},
+      {"record", record + 4, record, record + segment::kRecordHeaderSizeBytes - 4},
+  };
+  for (const Part& part : parts) {
+    SCOPED_TRACE(part.what);
+    std::string bytes = good;
+    ASSERT_EQ(bytes[part.version_at], 1);
+    bytes[part.version_at] = 2;
+    Encoder crc;
+    crc.le(segment::crc32(
+        as_bytes(std::string_view(bytes).substr(part.crc_begin, part.crc_at - part.crc_begin))));
+    bytes.replace(part.crc_at, 4, crc.str());
+    if (part.version_at == record + 4) bytes.resize(trailer / kDiskBlockBytes * kDiskBlockBytes);
+    TestMachine machine{7};
+    put_file(machine, bytes);
+    const auto opened = machine.open();
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code, ErrorCode::Unsupported);
+    EXPECT_NE(opened.error().detail.find("version 2"), std::string::npos) << opened.error().detail;
+    EXPECT_TRUE(machine.disk.live_names.begin()->second->live == bytes);
+  }
+}
+
 }  // namespace
 }  // namespace predastore::shard

@@ -94,6 +94,41 @@ TEST_F(ShardScrub, a_good_block_in_the_wrong_place_is_damage) {
   EXPECT_FALSE(knows_of(2));
 }
 
+TEST_F(ShardScrub, every_block_of_zeros_or_junk_and_every_cut_and_tail_is_found) {
+  fill();
+  const TestDisk::Inode good = only_file();
+  const std::size_t blocks = good.live.size() / kDiskBlockBytes;
+  const std::string zeros(kDiskBlockBytes, '\0');
+  std::string junk(kDiskBlockBytes, '\0');
+  machine_.random.fill(std::as_writable_bytes(std::span{junk.data(), junk.size()}));
+  std::size_t found = 0;
+  const auto expect_found = [&](const std::string& what, std::size_t block) {
+    machine_.damage.clear();
+    const std::size_t count = scrub().damage_count;
+    EXPECT_GT(count, 0U) << what << " at block " << block;
+    found += count > 0 ? 1 : 0;
+    only_file() = good;
+  };
+  for (std::size_t block = 0; block < blocks; ++block) {
+    const std::size_t at = block * kDiskBlockBytes;
+    const bool is_padding = good.live.compare(at, kDiskBlockBytes, zeros) == 0;
+    if (!is_padding) {
+      only_file().live.replace(at, kDiskBlockBytes, zeros);
+      expect_found("zeros", block);
+      only_file().live.replace(at, kDiskBlockBytes, junk);
+      expect_found("junk", block);
+    }
+    if (block > 0) {
+      only_file().live.resize(at);
+      expect_found("a cut", block);
+    }
+  }
+  only_file().live += junk;
+  expect_found("a tail", blocks);
+  EXPECT_GT(found, 2 * blocks);
+  EXPECT_EQ(scrub().damage_count, 0U);
+}
+
 TEST_F(ShardScrub, a_file_that_is_cut_or_gone_is_found_with_all_its_shards) {
   fill();
   std::string& bytes = only_file().live;

@@ -164,6 +164,48 @@ TEST_F(ShardStoreTest, a_lost_index_is_rebuilt_equal) {
   EXPECT_TRUE(machine_.damage.empty());
 }
 
+// Whatever the files have become since: overwritten, deleted, compacted away.
+TEST_F(ShardStoreTest, an_index_of_yesterday_is_noticed_and_made_anew) {
+  machine_.options.shard_file_size_bytes = 256 * 1024;
+  machine_.options.compaction_garbage_share = 0.01;
+  reopen();
+  for (std::uint32_t i = 0; i < 40; ++i) ASSERT_TRUE(put(i, 1000 + i, 30'000));
+  ASSERT_TRUE(machine_.close());
+  const TestIndex yesterday = machine_.index;
+  ASSERT_TRUE(machine_.open());
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    if (i % 4 == 0) {
+      ASSERT_TRUE(remove(i, 1));
+    } else if (i % 4 == 1) {
+      ASSERT_TRUE(put(i, 2000 + i, 40'000, 2));
+    } else if (i % 4 == 2) {
+      ASSERT_TRUE(put(i, 3000 + i, 10'000, 2));
+      ASSERT_TRUE(remove(i, 2));
+    }
+  }
+  std::size_t removed = 0;
+  for (int round = 0; round < 20; ++round)
+    removed += machine_.run(machine_.store->compact_once()).value();
+  ASSERT_GT(removed, 3U);
+  ASSERT_TRUE(put(100, 7, 3000));
+  ASSERT_TRUE(machine_.close());
+  const auto today = machine_.index.live;
+  machine_.index = yesterday;
+  ASSERT_TRUE(machine_.open());
+  EXPECT_TRUE(machine_.store->status().was_rebuilt);
+  EXPECT_TRUE(machine_.damage.empty());
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    if (i % 2 == 0) {
+      EXPECT_EQ(get(i).error().code, ErrorCode::NotFound) << i;
+    } else if (i % 4 == 1) {
+      expect_holds(i, 2000 + i, 40'000);
+    } else {
+      expect_holds(i, 1000 + i, 30'000);
+    }
+  }
+  expect_holds(100, 7, 3000);
+}
+
 TEST_F(ShardStoreTest, inventory_pages_in_order) {
   for (std::uint32_t i = 0; i < 25; ++i) ASSERT_TRUE(put(i, 100 + i, 10));
   std::vector<ShardInfo> all;
