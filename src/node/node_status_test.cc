@@ -35,6 +35,12 @@ NodeStatus sample() {
     drive.status.used_bytes = 5;
     drive.status.write_error_count = 6;
   }
+  status.drives[1].is_given_up = true;
+  shard::DriveInfo& third = status.drives.emplace_back();
+  third.place = "/mnt/d2";
+  third.state = shard::DriveState::rebuilding;
+  third.rebuild.files_done = 42;
+  third.rebuild.files_total = 100;
   return status;
 }
 
@@ -57,7 +63,13 @@ TEST(NodeStatus, what_is_encoded_comes_back) {
   EXPECT_EQ(back->upkeep.reconcile.shards_missing, 23U);
   EXPECT_TRUE(back->upkeep.reconcile.is_running);
   EXPECT_EQ(back->upkeep.drives_rolled_back, 1U);
-  ASSERT_EQ(back->drives.size(), 2U);
+  ASSERT_EQ(back->drives.size(), 3U);
+  EXPECT_FALSE(back->drives[0].is_given_up);
+  EXPECT_TRUE(back->drives[1].is_given_up);
+  EXPECT_EQ(back->drives[2].state, shard::DriveState::rebuilding);
+  EXPECT_FALSE(back->drives[2].status.is_available);
+  EXPECT_EQ(back->drives[2].rebuild.files_done, 42U);
+  EXPECT_EQ(back->drives[2].rebuild.files_total, 100U);
   EXPECT_EQ(back->drives[0].id, sample().drives[0].id);
   EXPECT_EQ(back->drives[0].place, "/mnt/d0");
   EXPECT_EQ(back->drives[0].state, shard::DriveState::near_full);
@@ -74,6 +86,7 @@ TEST(NodeStatus, every_shorter_answer_is_refused) {
   NodeStatus without = sample();
   without.drives.clear();
   constexpr std::size_t kUpkeepSize = 66;
+  const std::size_t more_size = 18 * sample().drives.size();
   const std::size_t old_size = encode_node_status(without).size() - 4 - kUpkeepSize;
   for (std::size_t size = 0; size < whole.size(); ++size) {
     if (size == old_size) {  // as the version before wrote it
@@ -82,8 +95,9 @@ TEST(NodeStatus, every_shorter_answer_is_refused) {
       EXPECT_TRUE(old->drives.empty());
       continue;
     }
-    // The version after that told of its drives and not of their upkeep.
-    const bool is_known = size == whole.size() - kUpkeepSize;
+    // The version after that told of its drives and not of their upkeep, the next one of that.
+    const bool is_known =
+        size == whole.size() - more_size - kUpkeepSize || size == whole.size() - more_size;
     EXPECT_EQ(decode_node_status(as_bytes(std::string_view{whole}.substr(0, size))).has_value(),
               is_known)
         << size;
