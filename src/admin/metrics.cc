@@ -98,6 +98,13 @@ void add_drives(Page& page, const std::vector<shard::DriveInfo>& drives) {
                drive.status.is_available ? 1 : 0, labels);
     page.gauge("predastore_drive_reconciled", "0 while a new drive may lack shards.",
                drive.is_unreconciled ? 0 : 1, labels);
+    page.gauge("predastore_drive_given_up", "1 when what it held is made again elsewhere.",
+               drive.is_given_up ? 1 : 0, labels);
+    page.gauge("predastore_drive_rebuild_files",
+               "Whose records the index has, while it is rebuilt.", of(drive.rebuild.files_done),
+               labels);
+    page.gauge("predastore_drive_rebuild_files_expected", "0 while it is not being rebuilt.",
+               of(drive.rebuild.files_total), labels);
     page.gauge("predastore_drive_capacity_bytes", "Of this drive.", of(drive.status.capacity_bytes),
                labels);
     page.gauge("predastore_drive_used_bytes", "By shard files, garbage included.",

@@ -67,8 +67,17 @@ void explain_drives(const NodeReport& node, Verdict& verdict) {
   bool is_explained = false;
   for (const shard::DriveInfo& drive : node.drives) {
     const std::string name = fmt::format("drive {} of node {}", drive.place, node.name);
-    if (drive.state == shard::DriveState::failed) {
-      verdict.reasons.push_back(fmt::format("{} is out of order: {}", name, drive.problem));
+    if (shard::is_accounted_for(drive) && drive.state == shard::DriveState::failed) {
+      verdict.warnings.push_back(
+          fmt::format("{} was given up, and is to be replaced: {}", name, drive.problem));
+    } else if (drive.state == shard::DriveState::failed) {
+      verdict.reasons.push_back(fmt::format(
+          "{} is out of order{}: {}", name,
+          drive.is_given_up ? ", and what it held is being looked for" : "", drive.problem));
+      is_explained = true;
+    } else if (drive.state == shard::DriveState::rebuilding) {
+      verdict.reasons.push_back(fmt::format("the index of {} is being rebuilt: {} %", name,
+                                            shard::per_cent(drive.rebuild)));
       is_explained = true;
     } else if (drive.is_unreconciled) {
       verdict.reasons.push_back(fmt::format(
@@ -166,6 +175,9 @@ json::array drives_json(const NodeReport& node) {
     entry["live_bytes"] = drive.status.live_bytes;
     entry["damage_count"] = drive.status.damage_count;
     entry["error_count"] = drive.status.read_error_count + drive.status.write_error_count;
+    entry["given_up"] = drive.is_given_up;
+    if (drive.state == shard::DriveState::rebuilding)
+      entry["rebuilt_per_cent"] = shard::per_cent(drive.rebuild);
     if (!drive.problem.empty()) entry["problem"] = drive.problem;
     drives.push_back(std::move(entry));
   }

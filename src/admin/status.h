@@ -25,7 +25,7 @@ struct NodeReport {
   std::string admin_address;
   bool is_self = false;
   bool is_up = false;          // answered a ping
-  bool is_drive_good = false;  // and all its drives take part, with all that should be on them
+  bool is_drive_good = false;  // and all its drives are accounted for
   bool is_voter = true;
   std::string problem;        // why it is not up, for people
   std::string voter_failure;  // why it no longer takes part in Raft; empty when it does

@@ -107,6 +107,48 @@ TEST_F(ChunkWrite, a_full_node_is_replaced_too) {
   EXPECT_EQ(layout.places[0].node, target.candidates[3]);
 }
 
+TEST_F(ChunkWrite, nodes_near_full_are_spared_while_others_have_room) {
+  make(5);
+  const auto target = target_of(*cluster_, {2, 1}, 7);
+  NodeHealth& health = service_->health();
+  health.set_near_full(target.candidates[1], true);
+  health.set_near_full(target.candidates[3], true);
+  const std::string bytes = bytes_of(400'000, 3);
+  const auto one = write({2, 1}, 7, bytes).value();
+  EXPECT_EQ(one.places[0].node, target.candidates[0]);
+  EXPECT_EQ(one.places[1].node, target.candidates[4]);
+  EXPECT_EQ(one.places[2].node, target.candidates[2]);
+  EXPECT_EQ(read(one), bytes);
+  // There is one node with room beyond them, and two that want one: the first gets it.
+  health.set_near_full(target.candidates[2], true);
+  const auto two = write({2, 1}, 7, bytes).value();
+  EXPECT_EQ(two.places[1].node, target.candidates[4]);
+  EXPECT_EQ(two.places[2].node, target.candidates[2]);
+  for (std::size_t i = 1; i < 4; ++i) health.set_near_full(target.candidates[i], false);
+  const auto four = write({2, 1}, 8, bytes).value();
+  const auto other = target_of(*cluster_, {2, 1}, 8);
+  for (std::size_t role = 0; role < 3; ++role)
+    EXPECT_EQ(four.places[role].node, other.candidates[role]);
+  for (std::size_t i = 1; i < 4; ++i) health.set_near_full(target.candidates[i], true);
+  // Near full is better than missing.
+  cluster_->node(target.candidates[4]).faults.is_down = true;
+  cluster_->node(target.candidates[3]).faults.is_down = true;
+  const auto three = write({2, 1}, 7, bytes).value();
+  for (std::size_t role = 0; role < 3; ++role) {
+    EXPECT_FALSE(three.places[role].is_missing);
+    EXPECT_EQ(three.places[role].node, target.candidates[role]);
+  }
+}
+
+TEST_F(ChunkWrite, without_other_nodes_those_near_full_are_used) {
+  make(3);
+  const auto target = target_of(*cluster_, {2, 1}, 7);
+  for (const NodeId node : target.candidates) service_->health().set_near_full(node, true);
+  const auto layout = write({2, 1}, 7, bytes_of(1000, 3)).value();
+  for (std::size_t role = 0; role < 3; ++role)
+    EXPECT_EQ(layout.places[role].node, target.candidates[role]);
+}
+
 TEST_F(ChunkWrite, full_nodes_that_cost_the_quorum_are_told_from_nodes_that_are_away) {
   make(3);
   const auto target = target_of(*cluster_, {2, 1}, 7);

@@ -1,6 +1,7 @@
 #include "chunk/chunk_writer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "chunk/segment_coding.h"
 #include "digest/crc.h"
@@ -27,6 +28,10 @@ WriterState::WriterState(ChunkService& chunk_service, ChunkTarget chunk_target)
       write_id(chunk_service.new_write_id()),
       next_candidate(target.rs.width()),
       progress(chunk_service.env_.clock) {
+  // Of the substitutes those with room come first.
+  const auto spares = target.candidates.begin() + static_cast<std::ptrdiff_t>(next_candidate);
+  std::stable_partition(spares, target.candidates.end(),
+                        [this](NodeId node) { return !service.health_.is_near_full(node); });
   choose_nodes();
 }
 
@@ -41,8 +46,20 @@ void WriterState::choose_nodes() {
     if (!service.health_.may_try(roles[role]->node, NodeUse::write)) left_out.push_back(role);
   }
   std::erase_if(left_out, [this](std::size_t role) { return substitute(role); });
+  spare_near_full();
   if (target.rs.width() - left_out.size() < write_quorum(target.rs)) return;
   for (const std::size_t role : left_out) roles[role]->phase = Phase::held;
+}
+
+// Nodes whose drives are near full are spared while there are others with room, one for one.
+void WriterState::spare_near_full() {
+  for (std::size_t role = 0; role < target.rs.width(); ++role) {
+    if (!service.health_.is_near_full(roles[role]->node)) continue;
+    const bool is_any_left = next_candidate < target.candidates.size() &&
+                             !service.health_.is_near_full(target.candidates[next_candidate]);
+    if (!is_any_left || !substitute(role)) return;
+    roles[role]->is_spared = true;
+  }
 }
 
 bool WriterState::substitute(std::size_t role) {
@@ -189,8 +206,12 @@ Task<Result<std::unique_ptr<shard::ShardWriter>>> WriterState::open(std::size_t 
     auto opened = co_await service.shards_.create(node, key_of(index), stamp, deadline);
     if (opened || is_abandoned) co_return opened;
     service.health_.failed(node, NodeUse::write);
-    // Nothing was sent yet, so that all of the shard can go elsewhere.
-    if (!substitute(index)) co_return opened;
+    // Nothing was sent yet, so that all of the shard can go elsewhere; at last to the node that was
+    // to be spared.
+    if (substitute(index)) continue;
+    if (!std::exchange(role.is_spared, false)) co_return opened;
+    role.node = target.candidates[index];
+    role.write_id = write_id;
   }
 }
 

@@ -25,6 +25,7 @@ struct WriterState : std::enable_shared_from_this<WriterState> {
     NodeId node;
     WriteId write_id;
     Phase phase = Phase::idle;
+    bool is_spared = false;  // its own node is near full, another one takes it
     std::deque<Queued> queue;
     std::size_t in_append = 0;
     std::optional<Error> error;
@@ -34,6 +35,7 @@ struct WriterState : std::enable_shared_from_this<WriterState> {
   WriterState(ChunkService& chunk_service, ChunkTarget chunk_target);
 
   void choose_nodes();
+  void spare_near_full();
   std::size_t lost_count(bool with_held) const;
   Result<void> still_possible() const;
   void enqueue(const Buffer& stripe, const Hold& hold);

@@ -26,6 +26,14 @@ void NodeHealth::failed(NodeId node, NodeUse use) {
 
 void NodeHealth::succeeded(NodeId node, NodeUse use) { failures(use).erase(node); }
 
+void NodeHealth::set_near_full(NodeId node, bool is_near_full) {
+  if (is_near_full) {
+    near_full_.insert(node);
+  } else {
+    near_full_.erase(node);
+  }
+}
+
 void NodeHealth::note(Failures& failures, NodeId node) {
   Failure& failure = failures[node];
   const Instant now = clock_.now();

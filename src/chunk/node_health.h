@@ -1,6 +1,7 @@
 #pragma once
 
 #include <unordered_map>
+#include <unordered_set>
 
 #include "env/clock.h"
 #include "model/ids.h"
@@ -11,7 +12,8 @@ enum class NodeUse { read, write };
 
 // Which nodes failed a moment ago, so that a dead one does not cost a time-out a stripe. After the
 // back-off one caller may try again, the others only when that went well. A failure to write also
-// tells against reading; a slow read says nothing about writing. On one loop.
+// tells against reading; a slow read says nothing about writing. And which nodes said that their
+// drives are near full, so that new shards go elsewhere if they can. On one loop.
 class NodeHealth {
  public:
   NodeHealth(Clock& clock, Duration backoff_min, Duration backoff_max)
@@ -23,6 +25,9 @@ class NodeHealth {
   bool is_good(NodeId node, NodeUse use) const;
   void failed(NodeId node, NodeUse use);
   void succeeded(NodeId node, NodeUse use);
+
+  void set_near_full(NodeId node, bool is_near_full);
+  bool is_near_full(NodeId node) const { return near_full_.contains(node); }
 
  private:
   struct Failure {
@@ -39,6 +44,7 @@ class NodeHealth {
   Duration backoff_max_;
   Failures read_;
   Failures write_;
+  std::unordered_set<NodeId> near_full_;  // looked up, never walked
 };
 
 }  // namespace predastore::chunk

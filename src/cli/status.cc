@@ -71,8 +71,10 @@ std::string drive_lines(const json::object& node) {
     const std::string state = text_of(drive, "state");
     const bool is_new = !flag_of(drive, "reconciled");
     if (drives.size() == 1 && state == "ok" && !is_new) continue;
-    out += fmt::format("        {:<44}  {:<10}  {} of {}\n", text_of(drive, "place"),
-                       is_new && state == "ok" ? "new" : state,
+    std::string shown = is_new && state == "ok" ? "new" : state;
+    if (state == "rebuilding") shown += fmt::format(" {} %", number_of(drive, "rebuilt_per_cent"));
+    if (flag_of(drive, "given_up")) shown = "given up";
+    out += fmt::format("        {:<44}  {:<16}  {} of {}\n", text_of(drive, "place"), shown,
                        size_text(number_of(drive, "used_bytes")),
                        size_text(number_of(drive, "capacity_bytes")));
   }

@@ -114,8 +114,7 @@ Task<void> NodeClusterView::ask(admin::NodeReport* entry, admin::ClusterReport* 
   entry->drives = std::move(status->drives);
   entry->is_drive_good = status->drive.is_available;
   for (const shard::DriveInfo& drive : entry->drives) {
-    if (drive.state == shard::DriveState::failed || drive.is_unreconciled)
-      entry->is_drive_good = false;
+    if (!shard::is_accounted_for(drive)) entry->is_drive_good = false;
   }
   entry->upkeep = status->upkeep;
   if (entry->upkeep.drives_rolled_back > 0) entry->is_drive_good = false;

@@ -32,6 +32,7 @@ class DriveCare::Shards final : public repair::OwnShards {
   Task<Result<void>> remove(std::vector<shard::ShardRemoval> removals, Instant deadline) override {
     return drives_.remove(std::move(removals), deadline);
   }
+  bool is_whole() const override { return drives_.is_whole(); }
 
  private:
   shard::DriveSet& drives_;
@@ -45,7 +46,6 @@ DriveCare::DriveCare(Environment env, NodeId self, DriveCareOptions options,
       meta_(meta),
       drives_(drives),
       gate_(gate),
-      opened_(drives.drives()),
       shards_(std::make_unique<Shards>(drives)),
       sweeper_(env, with_self(options_.sweep, self), meta, *shards_),
       reconciler_(env, with_self(options_.reconcile, self), meta, *shards_),
@@ -57,6 +57,7 @@ DriveCare::DriveCare(Environment env, NodeId self, DriveCareOptions options,
 }
 
 Task<void> DriveCare::run() {
+  drives_.on_change = [this] { changed_.notify_all(); };
   TaskGroup tasks{env_.executor, env_.clock};
   tasks.spawn(watch());
   tasks.spawn(sweeper_.run());
@@ -66,6 +67,7 @@ Task<void> DriveCare::run() {
 
 void DriveCare::stop() {
   is_stopping_ = true;
+  drives_.on_change = {};
   sweeper_.stop();
   reconciler_.stop();
   changed_.notify_all();
@@ -80,26 +82,40 @@ repair::UpkeepStatus DriveCare::status() const {
 }
 
 Task<void> DriveCare::watch() {
-  while (!is_stopping_) {
-    const auto compared = co_await compare_with_marks();
-    if (compared) break;
-    (void)co_await changed_.wait_until(env_.clock.now() + kRetryAfter);
-  }
   Instant next_report = env_.clock.now();
   while (!is_stopping_) {
-    const Instant now = env_.clock.now();
+    bool is_owed = false;  // what could not be done is tried again soon
+    if (has_news()) {
+      const auto compared = co_await compare_with_marks();
+      is_owed = !compared.has_value();
+    }
     if (is_reconciled_) {
       is_reconciled_ = false;
       const auto finished = co_await finish_reconcile();
-      if (!finished) is_reconciled_ = true;
-    } else if (now >= next_report) {
+      if (!finished) is_reconciled_ = is_owed = true;
+    }
+    if (env_.clock.now() >= next_report) {
       const auto reported = co_await report();
       next_report = env_.clock.now() + (reported ? options_.report_interval : kRetryAfter);
-      continue;
     }
+    if (is_stopping_ || (!is_owed && (is_reconciled_ || has_news()))) continue;
     (void)co_await changed_.wait_until(
-        is_reconciled_ ? std::min(next_report, env_.clock.now() + kRetryAfter) : next_report);
+        is_owed ? std::min(next_report, env_.clock.now() + kRetryAfter) : next_report);
   }
+}
+
+// A drive was opened that is not compared so far, or one was given up.
+bool DriveCare::has_news() const {
+  const auto is_in = [](const std::vector<DriveId>& ids, const DriveId& id) {
+    return std::ranges::find(ids, id) != ids.end();
+  };
+  for (const shard::DriveInfo& drive : drives_.drives()) {
+    if (drive.is_unreconciled && !is_in(unreconciled_, drive.id)) return true;
+    const bool is_open =
+        drive.state != shard::DriveState::failed && drive.state != shard::DriveState::rebuilding;
+    if (is_open && !is_in(compared_, drive.id)) return true;
+  }
+  return false;
 }
 
 // Until the metadata answers, what is here is served: every read names the try that it wants, so
@@ -108,33 +124,47 @@ Task<Result<void>> DriveCare::compare_with_marks() {
   PREDA_CO_TRY(const auto marks,
                co_await meta_.drive_marks(self_, env_.clock.now() + kCallTimeout));
   bool was_rebuilt = false;
-  for (const shard::DriveInfo& drive : opened_) {
-    if (drive.state == shard::DriveState::failed) continue;
+  bool is_behind = false;
+  for (const shard::DriveInfo& drive : drives_.drives()) {
+    const bool is_open =
+        drive.state != shard::DriveState::failed && drive.state != shard::DriveState::rebuilding;
+    if (!is_open || std::ranges::find(compared_, drive.id) != compared_.end()) continue;
+    compared_.push_back(drive.id);
     was_rebuilt = was_rebuilt || drive.status.was_rebuilt;
     const auto mark = std::ranges::find(marks, drive.id, &meta::DriveMark::drive);
-    if (mark == marks.end() || mark->sequence <= drive.status.durable_sequence) continue;
+    if (mark == marks.end() || mark->sequence <= drive.opened_sequence) continue;
     telemetry::log_error("a drive is behind what it was: keep its shards from readers",
                          {{"drive", to_hex(drive.id.span())},
-                          {"sequence", drive.status.durable_sequence},
+                          {"sequence", drive.opened_sequence},
                           {"was", mark->sequence}});
     rolled_back_.push_back(drive.id);
+    is_behind = true;
   }
-  unreconciled_ = drives_.unreconciled();
-  if (!rolled_back_.empty()) {
-    gate_.close();
-    reconciler_.request("a drive is behind what it was");
-  } else if (!unreconciled_.empty()) {
-    reconciler_.request("a drive was replaced, or was away");
-  } else if (was_rebuilt) {
-    reconciler_.request("the index of a drive was made again");
-  }
+  if (is_behind) gate_.close();
+  request_reconcile(is_behind, was_rebuilt);
   co_return Result<void>{};
 }
 
+void DriveCare::request_reconcile(bool is_behind, bool was_rebuilt) {
+  const std::size_t known = unreconciled_.size();
+  for (const DriveId& id : drives_.unreconciled()) {
+    if (std::ranges::find(unreconciled_, id) == unreconciled_.end()) unreconciled_.push_back(id);
+  }
+  if (is_behind) {
+    reconciler_.request("a drive is behind what it was");
+  } else if (unreconciled_.size() > known) {
+    reconciler_.request("a drive was replaced, given up, or was away");
+  } else if (was_rebuilt) {
+    reconciler_.request("the index of a drive was made again");
+  }
+}
+
+// Only of drives that were compared: what is told must not hide that one was put back.
 Task<Result<void>> DriveCare::report() {
   std::vector<meta::DriveMark> marks;
   for (const shard::DriveInfo& drive : drives_.drives()) {
-    if (drive.state == shard::DriveState::failed) continue;
+    if (!drive.status.is_available) continue;
+    if (std::ranges::find(compared_, drive.id) == compared_.end()) continue;
     if (std::ranges::find(rolled_back_, drive.id) != rolled_back_.end()) continue;
     marks.push_back({drive.id, drive.status.durable_sequence, false});
   }
@@ -156,9 +186,11 @@ Task<Result<void>> DriveCare::finish_reconcile() {
     gate_.open();
   }
   if (!unreconciled_.empty()) {
+    // More may come while this is written; they were not compared.
     const std::vector<DriveId> ids = unreconciled_;
     PREDA_CO_CHECK(co_await drives_.mark_reconciled(ids));
-    unreconciled_.clear();
+    std::erase_if(unreconciled_,
+                  [&ids](const DriveId& id) { return std::ranges::find(ids, id) != ids.end(); });
   }
   co_return Result<void>{};
 }

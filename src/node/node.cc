@@ -77,6 +77,7 @@ Task<void> Node::run() {
   if (options_.run_repair) parts.duties.spawn(parts.growing->run());
   parts.duties.spawn(parts.registry->run());
   parts.duties.spawn(store_root_key());
+  parts.duties.spawn(watch_room());
   (void)co_await parts.serving.join();
   (void)co_await parts.duties.join();
 }

@@ -57,19 +57,21 @@ struct NodeOptions {
   std::uint64_t raft_log_bytes = 256u << 20;
   meta::FlushPolicy flush;  // of the metadata
   Duration write_epoch_interval = 60s;
-  meta::Limits limits;            // of a cluster that is made
-  DriveCareOptions care;          // of its own drives, with run_repair
-  Duration repair_interval = 1s;  // between looks at the repair queue when it was empty
+  meta::Limits limits;                 // of a cluster that is made
+  DriveCareOptions care;               // of its own drives, with run_repair
+  Duration repair_interval = 1s;       // between looks at the repair queue when it was empty
+  Duration drive_give_up_after = 30s;  // see DriveSetOptions
 };
 
 // One node of the cluster without its faces (HTTP) and without a process around it: the parts and
 // their wiring. Made of seams only, so that the simulator builds the very same thing. Used on the
 // loop of `env`; `env` and `transport` outlive it.
 //
-// Life: open() recovers what is on the disk and registers with an rpc server of its own, run()
-// serves until stop() and must have been spawned for anything to work, stop() ends run(), returns
-// when all of it has ended, and closes the stores. After a power loss in the simulator (its files
-// fail from then on) stop() works as well; it makes nothing durable then.
+// Life: open() recovers what is on the disk (a drive whose index has to be made again goes on being
+// opened while the node works, and answers Unavailable until it is) and registers with an rpc
+// server of its own, run() serves until stop() and must have been spawned for anything to work,
+// stop() ends run(), returns when all of it has ended, and closes the stores. After a power loss in
+// the simulator (its files fail from then on) stop() works as well; it makes nothing durable then.
 class Node {
  public:
   static Task<Result<std::unique_ptr<Node>>> open(Environment env, net::Transport& transport,
@@ -117,6 +119,7 @@ class Node {
   void attach_ping();
   Task<void> answer_ping(rpc::Call call);
   Task<void> store_root_key();
+  Task<void> watch_room();
 
   Environment env_;
   Environment metadata_env_;

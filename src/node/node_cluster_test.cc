@@ -2,7 +2,10 @@
 // directory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
 
 #include "crypto/certificates.h"
 #include "env/host.h"
@@ -47,6 +50,49 @@ std::string text_of(std::size_t size_bytes, int seed) {
   return text;
 }
 
+// What is put into the index of a drive waits here.
+class Gate {
+ public:
+  void pass() {
+    std::unique_lock lock{mutex_};
+    opened_.wait(lock, [this] { return is_open_; });
+  }
+  void open() {
+    const std::lock_guard lock{mutex_};
+    is_open_ = true;
+    opened_.notify_all();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable opened_;
+  bool is_open_ = false;
+};
+
+class GatedStore final : public kv::KeyValueStore {
+ public:
+  GatedStore(std::unique_ptr<kv::KeyValueStore> inner, std::shared_ptr<Gate> gate)
+      : inner_(std::move(inner)), gate_(std::move(gate)) {}
+  Result<std::optional<std::string>> get(kv::Family family, std::string_view key) override {
+    return inner_->get(family, key);
+  }
+  Result<void> write(const kv::Batch& batch) override {
+    const bool puts = std::ranges::any_of(batch.operations(), [](const kv::Operation& operation) {
+      return operation.kind == kv::Operation::Kind::put;
+    });
+    if (puts) gate_->pass();
+    return inner_->write(batch);
+  }
+  std::unique_ptr<kv::Iterator> iterate(kv::Family family) override {
+    return inner_->iterate(family);
+  }
+  Result<void> flush() override { return inner_->flush(); }
+
+ private:
+  std::unique_ptr<kv::KeyValueStore> inner_;
+  std::shared_ptr<Gate> gate_;
+};
+
 class NodeCluster : public ::testing::Test {
  public:  // the scenarios are free coroutines
   void SetUp() override {
@@ -85,6 +131,8 @@ class NodeCluster : public ::testing::Test {
     options.root_key =
         access::AccessKey{"AKIDOFTHETESTTEST", crypto::Secret{"a secret of tests"}, true};
     options.direct_io = false;
+    options.shard_file_size_bytes = 512 * 1024;
+    if (open_kv_) options.open_kv = open_kv_;
     transports_[index] = network_->endpoint(NodeId{index + 1});
     auto node = co_await Node::open(host_.environment(), *transports_[index], std::move(options));
     EXPECT_TRUE(node.has_value()) << node.error().to_string();
@@ -139,6 +187,7 @@ class NodeCluster : public ::testing::Test {
   }
   void run(Task<void> task) { run_until_done(host_.loop, std::move(task)); }
 
+  OpenKv open_kv_;  // of nodes that are started from now on; empty: as in production
   ProductionHost host_{4};
   std::string base_;
   std::unique_ptr<net::MemoryNetwork> network_;
@@ -215,6 +264,73 @@ TEST_F(NodeCluster, with_one_node_gone_objects_read_and_write_and_repair_makes_i
     EXPECT_EQ(verdict.failures_left, 1U);
     const auto through_it = co_await test->get(*test->nodes_[2], "during");
     EXPECT_TRUE(through_it.has_value() && *through_it == during);
+    co_await test->stop_all();
+  };
+  run(scenario(this));
+}
+
+TEST_F(NodeCluster,
+       a_node_works_and_says_how_far_it_is_while_the_index_of_its_drive_is_made_again) {
+  const auto scenario = [](NodeCluster* test) -> Task<void> {
+    co_await test->start_all();
+    co_await test->make_bucket(*test->nodes_[0]);
+    const std::string text = text_of(3'000'000, 5);
+    const auto stored = co_await test->put(*test->nodes_[0], "k", text);
+    EXPECT_TRUE(stored.has_value()) << stored.error().to_string();
+    const auto layouts = co_await test->nodes_[0]->meta().layouts_after("", 10, test->now() + 10s);
+    EXPECT_TRUE(layouts.has_value() && layouts->size() == 1);
+    const ChunkLayout& layout = layouts->front();
+    ShardKey key{layout.object_id, layout.chunk_index, ShardRole{0}};
+    while (layout.places[key.role.value()].node != NodeId{3})
+      key.role = ShardRole{static_cast<std::uint8_t>(key.role.value() + 1)};
+
+    co_await test->stop(2);
+    fs::remove_all(test->base_ + "/n3/drives/0/kv");
+    const auto gate = std::make_shared<Gate>();
+    test->open_kv_ =
+        [gate](kv::RocksOptions options) -> Result<std::unique_ptr<kv::KeyValueStore>> {
+      const bool is_of_drive = options.path.find("/drives/") != std::string::npos;
+      PREDA_TRY(auto inner, kv::open_rocks(std::move(options)));
+      if (!is_of_drive) return inner;
+      return std::unique_ptr<kv::KeyValueStore>{
+          std::make_unique<GatedStore>(std::move(inner), gate)};
+    };
+    co_await test->start(2);
+    test->open_kv_ = {};
+    // Others hear of it, and it takes part in everything but its shards.
+    NodeClusterView view{test->host_.environment(), *test->nodes_[0]};
+    const admin::ClusterReport report = co_await view.look(test->now() + 5s);
+    const auto third = std::ranges::find(report.nodes, NodeId{3}, &admin::NodeReport::id);
+    EXPECT_TRUE(third->is_up);
+    EXPECT_FALSE(third->is_drive_good);
+    EXPECT_EQ(third->drives.size(), 1U);
+    EXPECT_EQ(third->drives[0].state, shard::DriveState::rebuilding);
+    EXPECT_GT(third->drives[0].rebuild.files_total, 2U);
+    EXPECT_EQ(third->drives[0].rebuild.files_done, 0U);
+    EXPECT_NE(admin::status_json(report, admin::judge(report)).find("\"rebuilt_per_cent\":0"),
+              std::string::npos);
+    const auto asked = co_await test->nodes_[0]->shards().stat(NodeId{3}, key, test->now() + 5s);
+    EXPECT_EQ(asked.error().code, ErrorCode::Unavailable);  // never NotFound
+    test->network_->down(NodeId{2});
+    co_await test->stop(1);
+    BucketRecord other;
+    other.name = "other";
+    const auto made =
+        co_await test->nodes_[2]->meta().create_bucket(std::move(other), test->now() + 30s);
+    EXPECT_TRUE(made.has_value()) << "it does not vote: " << made.error().to_string();
+    test->network_->up(NodeId{2});
+    co_await test->start(1);
+    const auto back = co_await test->get(*test->nodes_[2], "k");
+    EXPECT_TRUE(back.has_value() && *back == text);
+
+    gate->open();
+    const Instant deadline = test->now() + 60s;
+    while (test->nodes_[2]->drives().drives()[0].state == shard::DriveState::rebuilding &&
+           test->now() < deadline)
+      co_await sleep_for(test->host_.environment().clock, 20ms);
+    EXPECT_EQ(test->nodes_[2]->drives().drives()[0].state, shard::DriveState::ok);
+    const auto again = co_await test->nodes_[0]->shards().stat(NodeId{3}, key, test->now() + 5s);
+    EXPECT_TRUE(again.has_value()) << again.error().to_string();
     co_await test->stop_all();
   };
   run(scenario(this));

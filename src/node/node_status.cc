@@ -18,7 +18,10 @@ std::uint8_t flag(bool value) { return value ? 1 : 0; }
 void encode_drive(Encoder& out, const shard::DriveInfo& info) {
   const shard::DriveStatus& drive = info.status;
   out.raw(info.id.span()).string(std::string_view{info.place}.substr(0, kPlaceMaxBytes));
-  out.le(static_cast<std::uint8_t>(info.state)).le(flag(info.is_unreconciled));
+  // Versions that do not know of drives being rebuilt know what that means for them.
+  const shard::DriveState state =
+      info.state == shard::DriveState::rebuilding ? shard::DriveState::failed : info.state;
+  out.le(static_cast<std::uint8_t>(state)).le(flag(info.is_unreconciled));
   out.string(std::string_view{info.problem}.substr(0, kFailureMaxBytes));
   out.le(drive.capacity_bytes).le(drive.used_bytes).le(drive.live_bytes);
   out.le(drive.durable_sequence).le(drive.damage_count).le(drive.abandoned_file_count);
@@ -45,8 +48,8 @@ bool decode_drive(Decoder& in, shard::DriveInfo& info) {
   drive.write_error_count = in.le<std::uint64_t>();
   info.state = static_cast<shard::DriveState>(state);
   drive.is_available = info.state != shard::DriveState::failed;
-  return in.ok() && state < shard::kDriveStateCount && info.place.size() <= kPlaceMaxBytes &&
-         info.problem.size() <= kFailureMaxBytes;
+  return in.ok() && info.state <= shard::DriveState::failed &&
+         info.place.size() <= kPlaceMaxBytes && info.problem.size() <= kFailureMaxBytes;
 }
 
 void encode_upkeep(Encoder& out, const repair::UpkeepStatus& upkeep) {
@@ -122,6 +125,18 @@ bool decode_heal(Decoder& in, NodeStatus& status) {
   return in.ok();
 }
 
+void encode_more(Encoder& out, const shard::DriveInfo& info) {
+  out.le(flag(info.is_given_up)).le(flag(info.state == shard::DriveState::rebuilding));
+  out.le(info.rebuild.files_done).le(info.rebuild.files_total);
+}
+
+void decode_more(Decoder& in, shard::DriveInfo& info) {
+  info.is_given_up = in.le<std::uint8_t>() != 0;
+  if (in.le<std::uint8_t>() != 0) info.state = shard::DriveState::rebuilding;
+  info.rebuild.files_done = in.le<std::uint64_t>();
+  info.rebuild.files_total = in.le<std::uint64_t>();
+}
+
 }  // namespace
 
 std::string encode_node_status(const NodeStatus& status) {
@@ -141,6 +156,7 @@ std::string encode_node_status(const NodeStatus& status) {
   out.le(static_cast<std::uint32_t>(status.drives.size()));
   for (const shard::DriveInfo& info : status.drives) encode_drive(out, info);
   encode_upkeep(out, status.upkeep);
+  for (const shard::DriveInfo& info : status.drives) encode_more(out, info);
   encode_heal(out, status.heal, status.node_digest);
   return std::move(out).take();
 }
@@ -185,6 +201,10 @@ Result<NodeStatus> decode_node_status(ByteSpan bytes) {
     is_good = decode_drive(in, status.drives.emplace_back());
   if (is_good && !in.finished()) {  // or of a version that did not tell of its upkeep
     decode_upkeep(in, status.upkeep);
+    is_good = in.ok();
+  }
+  if (is_good && !in.finished()) {  // or of what was added then
+    for (shard::DriveInfo& info : status.drives) decode_more(in, info);
     is_good = in.ok();
   }
   if (is_good && !in.finished()) is_good = decode_heal(in, status);  // or of its healing

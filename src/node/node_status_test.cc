@@ -44,6 +44,12 @@ NodeStatus sample() {
     drive.status.used_bytes = 5;
     drive.status.write_error_count = 6;
   }
+  status.drives[1].is_given_up = true;
+  shard::DriveInfo& third = status.drives.emplace_back();
+  third.place = "/mnt/d2";
+  third.state = shard::DriveState::rebuilding;
+  third.rebuild.files_done = 42;
+  third.rebuild.files_total = 100;
   return status;
 }
 
@@ -75,7 +81,13 @@ TEST(NodeStatus, what_is_encoded_comes_back) {
   EXPECT_EQ(back->heal.progress.limit_bytes_per_second, 33U);
   EXPECT_EQ(back->heal.progress.chunks_by_redundancy, sample().heal.progress.chunks_by_redundancy);
   EXPECT_EQ(back->heal.progress.damaged, sample().heal.progress.damaged);
-  ASSERT_EQ(back->drives.size(), 2U);
+  ASSERT_EQ(back->drives.size(), 3U);
+  EXPECT_FALSE(back->drives[0].is_given_up);
+  EXPECT_TRUE(back->drives[1].is_given_up);
+  EXPECT_EQ(back->drives[2].state, shard::DriveState::rebuilding);
+  EXPECT_FALSE(back->drives[2].status.is_available);
+  EXPECT_EQ(back->drives[2].rebuild.files_done, 42U);
+  EXPECT_EQ(back->drives[2].rebuild.files_total, 100U);
   EXPECT_EQ(back->drives[0].id, sample().drives[0].id);
   EXPECT_EQ(back->drives[0].place, "/mnt/d0");
   EXPECT_EQ(back->drives[0].state, shard::DriveState::near_full);
@@ -93,6 +105,7 @@ TEST(NodeStatus, every_shorter_answer_is_refused) {
   without.drives.clear();
   constexpr std::size_t kUpkeepSize = 66;
   constexpr std::size_t kHealSize = 33 + 1 + 9 * 8 + repair::kRedundancyLevels * 8 + 4 + 38;
+  const std::size_t more_size = 18 * sample().drives.size();
   const std::size_t old_size = encode_node_status(without).size() - 4 - kUpkeepSize - kHealSize;
   for (std::size_t size = 0; size < whole.size(); ++size) {
     if (size == old_size) {  // as the version before wrote it
@@ -101,9 +114,11 @@ TEST(NodeStatus, every_shorter_answer_is_refused) {
       EXPECT_TRUE(old->drives.empty());
       continue;
     }
-    // The version after that told of its drives and not of their upkeep, the next of no healing.
-    const bool is_known =
-        size == whole.size() - kHealSize - kUpkeepSize || size == whole.size() - kHealSize;
+    // The version after that told of its drives and not of their upkeep, the next not of what is
+    // done for a drive that failed, the next of no healing.
+    const bool is_known = size == whole.size() - kHealSize - more_size - kUpkeepSize ||
+                          size == whole.size() - kHealSize - more_size ||
+                          size == whole.size() - kHealSize;
     EXPECT_EQ(decode_node_status(as_bytes(std::string_view{whole}.substr(0, size))).has_value(),
               is_known)
         << size;

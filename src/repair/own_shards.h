@@ -15,6 +15,9 @@ class OwnShards {
   // What is stored, in the order of the keys, after `after`; at most `count_max`.
   virtual Task<Result<std::vector<shard::ShardInfo>>> inventory(std::optional<ShardKey> after,
                                                                 std::size_t count_max) = 0;
+  // False: some drive is out of order or being opened, so that what is not in the inventory may be
+  // there all the same.
+  virtual bool is_whole() const = 0;
   // Durable when it returns. A shard that is not there is no error.
   virtual Task<Result<void>> remove(std::vector<shard::ShardRemoval> removals,
                                     Instant deadline) = 0;

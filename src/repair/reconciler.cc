@@ -96,6 +96,8 @@ Task<Result<std::size_t>> Reconciler::reconcile_pages() {
   std::string after;
   do {
     if (is_stopping_) co_return make_error(ErrorCode::Cancelled, "stopped");
+    if (!shards_.is_whole())
+      co_return make_error(ErrorCode::Unavailable, "a drive is out of order or being opened");
     PREDA_CO_TRY(meta::LayoutPage page,
                  co_await meta_.layouts_on(options_.self, after, options_.page_size,
                                            env_.clock.now() + options_.call_timeout));

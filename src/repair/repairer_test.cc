@@ -179,8 +179,8 @@ TEST_F(RepairTest, a_shard_for_which_there_is_no_room_waits_and_is_not_given_up)
   ASSERT_TRUE(run(meta().report_damage(reported, soon())));
   cluster_.node(node).faults.is_full = true;
   EXPECT_EQ(repair(), 0U);
-  EXPECT_EQ(repairer_.status().chunks_unrepairable, 0U);
-  EXPECT_EQ(repairer_.status().chunks_waiting, 1U);
+  EXPECT_EQ(repairer_.status().progress.chunks_unrepairable, 0U);
+  EXPECT_EQ(repairer_.status().progress.chunks_waiting, 1U);
   EXPECT_EQ(pending(), 1U);
   cluster_.heal();
   EXPECT_EQ(repair(), 1U);

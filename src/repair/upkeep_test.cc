@@ -28,6 +28,8 @@ class StoreShards final : public OwnShards {
   Task<Result<void>> remove(std::vector<shard::ShardRemoval> removals, Instant deadline) override {
     return store_.remove(std::move(removals), deadline);
   }
+  bool is_whole() const override { return is_every_drive_there; }
+  bool is_every_drive_there = true;
   std::function<void()> before_inventory;
   std::function<void()> after_inventory;
 
@@ -356,11 +358,24 @@ TEST_F(UpkeepTest, a_pass_that_cannot_end_says_so_and_is_not_counted) {
     Task<Result<void>> remove(std::vector<shard::ShardRemoval>, Instant) override {
       co_return make_error(ErrorCode::Unavailable, "the drive is out of order");
     }
+    bool is_whole() const override { return true; }
   } none;
   Reconciler one = reconciler(1, none);
   EXPECT_FALSE(run(one.reconcile_once()));
   EXPECT_EQ(one.status().passes, 0U);
   EXPECT_EQ(pending(), 0U);
+}
+
+TEST_F(UpkeepTest, while_a_drive_is_out_of_order_nothing_counts_as_missing) {
+  (void)put("k", 1);
+  StoreShards shards{*cluster_.node(1).store};
+  shards.is_every_drive_there = false;
+  Reconciler one = reconciler(1, shards);
+  EXPECT_EQ(run(one.reconcile_once()).error().code, ErrorCode::Unavailable);
+  EXPECT_EQ(one.status().passes, 0U);
+  shards.is_every_drive_there = true;
+  EXPECT_EQ(run(one.reconcile_once()).value(), 0U);
+  EXPECT_EQ(one.status().passes, 1U);
 }
 
 TEST(KeyBefore, is_the_key_just_before) {

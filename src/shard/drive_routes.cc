@@ -86,7 +86,7 @@ Task<bool> DriveSet::may_hold(Drive* drive, ShardKey key) {
 // The answer when no drive that takes part has what was asked for.
 Task<Error> DriveSet::not_found(ShardKey key, std::string detail) {
   for (Drive* const drive : order_of(key)) {
-    if (takes_part(*drive)) continue;
+    if (takes_part(*drive) || drive->is_given_up) continue;
     const bool is_possible = co_await may_hold(drive, key);
     if (is_possible)
       co_return make_error(ErrorCode::Unavailable,
@@ -258,6 +258,7 @@ Task<Result<void>> DriveSet::commit(Drive* drive, ShardKey key, ShardStamp stamp
   }
   PREDA_CO_CHECK(co_await writer->commit(deadline));
   for (auto& [other, removal] : replaced) {
+    if (!takes_part(*other)) continue;  // it failed meanwhile
     std::vector<ShardRemoval> removals{removal};
     const auto removed = co_await other->store->remove(std::move(removals), deadline);
     if (!removed)
@@ -275,6 +276,7 @@ Task<void> DriveSet::remove_from(Drive* drive, std::vector<ShardRemoval> removal
     *outcome = co_await drive->store->remove(std::move(removals), deadline);
     co_return;
   }
+  if (drive->is_given_up) co_return;  // should it come back, the sweep finds what is there
   for (const ShardRemoval& removal : removals) {
     const bool is_possible = co_await may_hold(drive, removal.key);
     if (!is_possible) continue;

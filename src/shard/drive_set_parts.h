@@ -2,7 +2,9 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "shard/drive_set.h"
 
@@ -14,10 +16,20 @@ struct DriveSet::Drive {
   DrivePart part;
   bool is_unreconciled = false;
   std::string problem;  // why it was not opened, or taken out
+  std::optional<Error> open_error;
+  bool is_opening = false;
+  RebuildProgress rebuild;  // while it is opened
+  std::uint64_t opened_sequence = 0;
   std::unique_ptr<ShardStore> store;
+  // Closed ones: who reads from them may still hold a part of their budget.
+  std::vector<std::unique_ptr<ShardStore>> retired;
   double weight = 1;
   std::deque<Instant> errors;  // within the window
   bool is_told = false;        // that it failed
+  bool is_taken_out = false;   // for its errors
+  bool is_given_up = false;
+  Instant failed_at;  // once is_told
+  std::optional<Instant> reopened_at;
 };
 
 // Counts a call that close() has to wait for.

@@ -54,7 +54,12 @@ struct DriveMachine : fakes::TestWorld {
     auto opened = run(DriveSet::open(env(), options));
     if (!opened) return opened.error();
     set = std::move(*opened);
+    if (waits_until_opened) (void)run(opened_now());
     return {};
+  }
+  Task<bool> opened_now() {
+    co_await set->wait_until_opened();
+    co_return true;
   }
   Result<void> close() {
     auto closed = run(set->close());
@@ -124,7 +129,8 @@ struct DriveMachine : fakes::TestWorld {
     EXPECT_TRUE(same(*got, segments_of(write_id, size_bytes))) << number;
   }
   bool is_on(std::size_t drive, std::uint32_t number) {
-    return run(set->store(drive)->is_indexed(key_of(number))).value();
+    return set->store(drive) != nullptr &&
+           run(set->store(drive)->is_indexed(key_of(number))).value();
   }
   std::size_t drive_of(std::uint32_t number) {  // the number of drives when it is on none
     std::size_t drive = 0;
@@ -134,7 +140,8 @@ struct DriveMachine : fakes::TestWorld {
 
   TestDisk disk;
   TestFiles files{disk};
-  std::map<std::string, TestIndex> indexes;   // by path
+  std::map<std::string, TestIndex> indexes;  // by path
+  bool waits_until_opened = true;
   std::optional<std::string> index_fault;     // drives whose index cannot be opened, by their path
   std::map<std::string, std::string> faults;  // path -> operation (empty: all) that fails
   std::vector<std::string> failed;            // places, as they were told

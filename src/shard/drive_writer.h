@@ -77,6 +77,8 @@ class DriveWriter {
   void begin(const std::shared_ptr<ShardTry>& attempt) { open_tries_.insert(attempt.get()); }
   void purge(const std::shared_ptr<ShardTry>& attempt);
 
+  void release_index() { index_.reset(); }  // after finish()
+
   Result<void> available() const;  // an error: why nothing goes any more
   Result<void> has_room(std::uint64_t size_bytes) const;
   Task<Result<void>> refresh_capacity();  // from the file system

@@ -34,10 +34,8 @@ void RebuildLog::tell() const {
 void RebuildLog::write_line(std::string_view event) const {
   const auto elapsed =
       std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - begun_).count();
-  const std::uint64_t per_cent =
-      progress_.files_total == 0 ? 100 : progress_.files_done * 100 / progress_.files_total;
   telemetry::log_info(event, {{"directory", options_.directory},
-                              {"per_cent", per_cent},
+                              {"per_cent", progress_.files_total == 0 ? 100 : per_cent(progress_)},
                               {"files_done", progress_.files_done},
                               {"files_total", progress_.files_total},
                               {"records", progress_.record_count},

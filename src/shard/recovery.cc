@@ -99,6 +99,8 @@ Task<Result<FoundFiles>> FileRecovery::run() {
   for (const std::string& name : names) {
     const auto id = parse_shard_file_name(name);
     if (!id) continue;
+    if (options_->should_stop && options_->should_stop())
+      co_return make_error(ErrorCode::Cancelled, "the drive is not opened any more");
     PREDA_CO_TRY(FoundFile file, co_await examine(*id));
     if (file.size_bytes == 0) continue;
     found.last_sequence = std::max(found.last_sequence, file.trailer.last_sequence);

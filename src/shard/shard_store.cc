@@ -138,11 +138,11 @@ Task<Result<void>> ShardStore::recover() {
   PREDA_CO_TRY(FoundFiles found, co_await recovery.run());
   for (const Damage& damage : found.damage) report(damage);
   bool is_current = false;
-  auto opened = co_await open_index(false);
+  auto opened = co_await open_index(options_->discard_index);
   if (opened) {
     index_ = std::move(*opened);
     const auto current = co_await index_is_current(found.last_decision.value());
-    is_current = current && *current;
+    is_current = !options_->discard_index && current && *current;
     if (is_current) {
       PREDA_CO_TRY(is_current, co_await names_only(env_, index_, found));
     }
@@ -216,10 +216,13 @@ Task<Result<void>> ShardStore::rebuild_index(FileRecovery& recovery, const Found
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(clear)));
   RebuildLog log{env_.clock, *options_, found.files.size()};
   for (const FoundFile& file : found.files) {
+    if (options_->should_stop && options_->should_stop())
+      co_return make_error(ErrorCode::Cancelled, "the drive is not opened any more");
     PREDA_CO_TRY(auto records, co_await recovery.load(file));
-    log.file_done(records.size());
+    const std::size_t count = records.size();
     auto add = [replay, records = std::move(records)] { return replay->add(records); };
     PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(add)));
+    log.file_done(count);
   }
   auto finish = [replay, last = found.last_decision] { return replay->finish(last); };
   PREDA_CO_CHECK(co_await run_blocking(env_.blocking, std::move(finish)));
@@ -279,6 +282,11 @@ Task<Result<void>> ShardStore::close() {
   auto flushed = co_await run_blocking(env_.blocking, std::move(flush));
   open_files_.clear();
   recent_files_.clear();
+  // Writers may outlive the store; the index must not.
+  compactor_.reset();
+  scrubber_.reset();
+  writer_->release_index();
+  index_.reset();
   co_return finished ? std::move(flushed) : std::move(finished);
 }
 

@@ -47,6 +47,10 @@ struct RebuildProgress {
   std::uint64_t files_total = 0;
   std::uint64_t record_count = 0;
 };
+// Of the files, 0 to 100.
+inline std::uint64_t per_cent(const RebuildProgress& progress) {
+  return progress.files_total == 0 ? 0 : progress.files_done * 100 / progress.files_total;
+}
 
 // What a drive itself did wrong (not what was damaged on it): a call of the operating system that
 // failed with an input or output error.
@@ -86,6 +90,9 @@ struct ShardStoreOptions {
   // seconds.
   std::function<void(const RebuildProgress&)> on_rebuild;
   std::function<void(DriveErrorKind, const Error&)> on_drive_error;  // as on_damage
+  bool discard_index = false;  // at open: what is in directory/kv is not to be trusted
+  // Asked while the drive is opened, before every file; true: open() ends with Cancelled.
+  std::function<bool()> should_stop;
 };
 
 struct DriveStatus {
@@ -158,7 +165,8 @@ class ShardStore final : public LocalShards {
   // Asks the file system again what room there is: others may have used it or given it back.
   Task<void> refresh_space();
   DriveStatus status() const;
-  // Writes what is queued, seals the open file, flushes the index. Further calls are refused.
+  // Writes what is queued, seals the open file, flushes the index and lets it go: when this returns
+  // another store may be opened on the drive. Further calls are refused.
   Task<Result<void>> close();
 
  private:

@@ -72,6 +72,7 @@ NodeProgram::NodeProgram(SimDisk& disk, Life& life, std::size_t machine, std::si
   options_.flush.interval = tunables.flush_interval;
   options_.write_epoch_interval = tunables.write_epoch_interval;
   options_.repair_interval = tunables.repair_interval;
+  options_.drive_give_up_after = tunables.drive_give_up_after;
   options_.care.sweep.interval = tunables.sweep_interval;
   options_.care.reconcile.interval = tunables.reconcile_interval;
 }

@@ -21,6 +21,7 @@ struct Tunables {
   Duration repair_interval = 500ms;
   bool run_repair = true;
   std::uint32_t drive_count = 1;  // of each node
+  Duration drive_give_up_after = 30s;
   Duration sweep_interval = 1h;
   Duration reconcile_interval = 24h;
   meta::Limits limits;

@@ -124,8 +124,8 @@ class UpkeepRules : public ::testing::Test {
     request.body = &source;
     co_return co_await node(0).objects().put(std::move(request));
   }
-  Task<Result<std::string>> get(std::string key) {
-    PREDA_CO_TRY(auto reader, co_await node(0).objects().get("bucket", std::move(key)));
+  Task<Result<std::string>> get(std::string key, std::size_t machine = 0) {
+    PREDA_CO_TRY(auto reader, co_await node(machine).objects().get("bucket", std::move(key)));
     Sink sink;
     object::ByteRange range{0, reader->record().size_bytes - 1};
     PREDA_CO_CHECK(co_await reader->send(range, sink));
@@ -232,6 +232,92 @@ TEST_F(UpkeepRules, roll_back_without_the_rule_the_next_failure_loses_data) {
   for (std::uint64_t i = 0; i < 4; ++i)
     lost += run(get("new-" + std::to_string(i))).has_value() ? 0 : 1;
   EXPECT_GT(lost, 0U);
+}
+
+// One of two drives of node 2 dies while it is used.
+class DyingDrive : public UpkeepRules {
+ protected:
+  static constexpr std::uint64_t kObjects = 24;
+  DyingDrive() {
+    tunables_.drive_count = 2;
+    tunables_.limits.write_epochs = 8;
+    tunables_.sweep_interval = 2s;
+  }
+  // Everything is written before the drive dies or while it does; a few are deleted since.
+  void let_it_die() {
+    start();
+    for (std::uint64_t i = 0; i < kObjects / 2; ++i) ASSERT_TRUE(run(put(name(i), i)));
+    cluster_->disk(1).hook = [](DiskOperation, const std::string& path) -> Result<void> {
+      if (path.find("/drives/1") == std::string::npos) return {};
+      return make_error(ErrorCode::Io, "the drive is dead");
+    };
+    for (std::uint64_t i = kObjects / 2; i < kObjects; ++i) ASSERT_TRUE(run(put(name(i), i)));
+    pass(2s);
+    ASSERT_EQ(drive().state, shard::DriveState::failed);
+    std::vector<std::string> gone{name(0), name(1), name(2)};
+    ASSERT_TRUE(run(node(0).meta().delete_objects("bucket", std::move(gone), {}, soon())));
+    pass(90s);
+  }
+  static std::string name(std::uint64_t i) { return "o-" + std::to_string(i); }
+  shard::DriveInfo drive() { return node(1).drives().drives().at(1); }
+  std::uint64_t pending() {
+    return run(node(0).meta().cluster_state(soon())).value().repair_pending;
+  }
+  std::size_t unreadable(std::size_t machine) {
+    std::size_t count = 0;
+    for (std::uint64_t i = 3; i < kObjects; ++i) {
+      const auto bytes = run(get(name(i), machine), machine);
+      count += bytes ? 0 : 1;
+      if (bytes) {
+        EXPECT_EQ(*bytes, bytes_of(i)) << i;
+      }
+    }
+    return count;
+  }
+};
+
+TEST_F(DyingDrive, a_drive_that_dies_while_it_is_used_is_made_up_for_without_a_restart) {
+  let_it_die();
+  EXPECT_TRUE(drive().is_given_up);
+  EXPECT_FALSE(drive().is_unreconciled);
+  EXPECT_GT(node(1).care().status().reconcile.shards_missing_total, 0U);
+  EXPECT_EQ(pending(), 0U);
+  for (const std::size_t other : {2U, 0U}) {
+    cluster_->kill(other, Cluster::Death::process);
+    pass(5s);
+    EXPECT_EQ(unreadable(1), 0U) << "without node " << other + 1;
+    cluster_->start(other);
+    pass(10s);
+  }
+}
+
+TEST_F(DyingDrive, when_it_comes_back_it_raises_nothing_and_the_sweep_takes_what_is_left_on_it) {
+  let_it_die();
+  cluster_->disk(1).hook = {};
+  cluster_->kill(1, Cluster::Death::process);
+  cluster_->start(1);
+  pass(60s);
+  EXPECT_EQ(drive().state, shard::DriveState::ok);
+  EXPECT_FALSE(drive().is_unreconciled);
+  EXPECT_EQ(unreadable(1), 0U);
+  for (std::uint64_t i = 0; i < 3; ++i)
+    EXPECT_EQ(run(get(name(i))).error().code, ErrorCode::NotFound) << i;
+  const auto layouts = run(node(0).meta().layouts_after("", 1000, soon())).value();
+  std::size_t named = 0;
+  for (const ChunkLayout& layout : layouts) {
+    for (const ShardPlace& place : layout.places) named += place.is_stored ? 1 : 0;
+  }
+  EXPECT_EQ(stored(), named);
+  EXPECT_EQ(pending(), 0U);
+}
+
+TEST_F(DyingDrive, without_giving_it_up_the_next_failure_takes_data_away) {
+  tunables_.drive_give_up_after = 24h;
+  let_it_die();
+  EXPECT_FALSE(drive().is_given_up);
+  cluster_->kill(2, Cluster::Death::process);
+  pass(5s);
+  EXPECT_GT(unreadable(1), 0U);
 }
 
 }  // namespace
