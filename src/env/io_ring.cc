@@ -50,6 +50,7 @@ class IoRing::State : public std::enable_shared_from_this<IoRing::State> {
   void start(Entry entry);
   void arm();
   void shut_down();
+  bool is_tampered() const { return options_.tamper != nullptr; }
   std::size_t in_flight() const { return entries_.size(); }
   std::size_t waiting() const { return waiting_.size(); }
 
@@ -256,6 +257,7 @@ Result<std::unique_ptr<IoRing>> IoRing::open(asio::io_context& io, IoRingOptions
 
 IoRing::IoRing(std::shared_ptr<State> state) : state_(std::move(state)) {}
 IoRing::~IoRing() { state_->shut_down(); }
+bool IoRing::is_tampered() const { return state_->is_tampered(); }
 std::size_t IoRing::in_flight() const { return state_->in_flight(); }
 std::size_t IoRing::waiting() const { return state_->waiting(); }
 

@@ -50,6 +50,7 @@ class IoRing {
   // tried again here.
   Task<int> perform(Request request);
 
+  bool is_tampered() const;       // by a test, which wants every operation to come here
   std::size_t in_flight() const;  // at the kernel
   std::size_t waiting() const;    // for their turn
 

@@ -57,9 +57,11 @@ struct QuicCallbacks {
       self(user_data).give_credit(size);
       return 0;
     }
-    stream->in.append({reinterpret_cast<const std::byte*>(data), size});
+    // What goes straight to the reader's memory counts as read.
+    const std::size_t lent = stream->in.append({reinterpret_cast<const std::byte*>(data), size});
+    if (lent > 0) self(user_data).consumed(*stream, lent);
     if ((flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0) stream->is_end_received = true;
-    stream->readable.notify_all();
+    if (!stream->in.is_filling() || stream->is_end_received) stream->readable.notify_all();
     return 0;
   }
 

@@ -13,7 +13,13 @@ constexpr std::size_t kFirstBlockBytes = 4096;
 
 }  // namespace
 
-void QuicReceiveQueue::append(ByteSpan bytes) {
+std::size_t QuicReceiveQueue::append(ByteSpan bytes) {
+  const std::size_t direct = std::min(bytes.size(), lent_.size());
+  if (direct > 0) {
+    std::memcpy(lent_.data(), bytes.data(), direct);
+    lent_ = lent_.subspan(direct);
+    bytes = bytes.subspan(direct);
+  }
   size_bytes_ += bytes.size();
   while (!bytes.empty()) {
     if (blocks_.empty() || blocks_.back().filled_bytes == blocks_.back().capacity_bytes) {
@@ -33,6 +39,7 @@ void QuicReceiveQueue::append(ByteSpan bytes) {
     block.filled_bytes += count;
     bytes = bytes.subspan(count);
   }
+  return direct;
 }
 
 Buffer QuicReceiveQueue::take(std::size_t max_bytes) {
@@ -46,6 +53,18 @@ Buffer QuicReceiveQueue::take(std::size_t max_bytes) {
   // rests holds no memory.
   if (block.read_bytes == block.filled_bytes) blocks_.pop_front();
   return result;
+}
+
+std::size_t QuicReceiveQueue::lend(MutableByteSpan into) {
+  PREDA_ASSERT(lent_.empty() && !into.empty());
+  std::size_t filled = 0;
+  while (filled < into.size() && size_bytes_ > 0) {
+    const Buffer here = take(into.size() - filled);
+    std::memcpy(into.data() + filled, here.data(), here.size());
+    filled += here.size();
+  }
+  lent_ = into.subspan(filled);
+  return filled;
 }
 
 std::size_t QuicReceiveQueue::clear() {
@@ -164,6 +183,40 @@ Task<Result<Buffer>> QuicStream::read(std::size_t max_bytes, Instant deadline) {
   Buffer bytes = state->in.take(max_bytes);
   connection->consumed(*state, bytes.size());
   co_return bytes;
+}
+
+namespace {
+
+// Nothing is written to memory that was lent once who lent it is gone, however it went.
+class Lent {
+ public:
+  explicit Lent(QuicReceiveQueue& queue) : queue_(queue) {}
+  Lent(const Lent&) = delete;
+  Lent& operator=(const Lent&) = delete;
+  ~Lent() { queue_.take_back(); }
+
+ private:
+  QuicReceiveQueue& queue_;
+};
+
+}  // namespace
+
+Task<Result<void>> QuicStream::read_exactly(MutableByteSpan into, Instant deadline) {
+  auto connection = connection_;
+  auto state = state_;
+  if (into.empty()) co_return Result<void>{};
+  if (state->read_error) co_return *state->read_error;
+  const Lent lent{state->in};
+  connection->consumed(*state, state->in.lend(into));
+  while (state->in.is_filling()) {
+    if (state->read_error) co_return *state->read_error;
+    if (state->is_end_received)
+      co_return make_error(ErrorCode::Unavailable, "the stream ended early");
+    const bool notified = co_await state->readable.wait_until(deadline);
+    if (!notified && state->in.is_filling() && !state->is_end_received && !state->read_error)
+      co_return make_error(ErrorCode::TimedOut, "waiting for the peer");
+  }
+  co_return Result<void>{};
 }
 
 void QuicStream::reset() { connection_->reset(state_); }

@@ -17,12 +17,17 @@ namespace predastore::net {
 
 class QuicConnection;
 
-// Bytes that arrived and were not read: blocks that are filled once, and handed out in slices.
+// Bytes that arrived and were not read: blocks that are filled once, and handed out in slices. Who
+// knows how many bytes it needs lends memory of its own, and they are copied once instead of twice.
 class QuicReceiveQueue {
  public:
   explicit QuicReceiveQueue(std::shared_ptr<QuicBlockPool> pool) : pool_(std::move(pool)) {}
-  void append(ByteSpan bytes);
+  std::size_t append(ByteSpan bytes);  // how many went to memory that was lent
   Buffer take(std::size_t max_bytes);  // of the first block; not empty
+  // From now on bytes go to `into` first, until it is full or taken back. How many were here.
+  std::size_t lend(MutableByteSpan into);
+  void take_back() { lent_ = {}; }
+  bool is_filling() const { return !lent_.empty(); }
   std::size_t size_bytes() const { return size_bytes_; }
   std::size_t clear();  // how much was dropped
 
@@ -36,6 +41,7 @@ class QuicReceiveQueue {
   std::shared_ptr<QuicBlockPool> pool_;
   std::deque<Block> blocks_;
   std::size_t size_bytes_ = 0;
+  MutableByteSpan lent_;  // what is not filled yet
 };
 
 // Bytes to send. They stay until the peer has acknowledged them: a lost packet is made anew from
@@ -99,6 +105,7 @@ class QuicStream final : public Stream {
   Task<Result<void>> write(BufferChain chain, Instant deadline) override;
   Task<Result<void>> finish() override;
   Task<Result<Buffer>> read(std::size_t max_bytes, Instant deadline) override;
+  Task<Result<void>> read_exactly(MutableByteSpan into, Instant deadline) override;
   void reset() override;
 
  private:

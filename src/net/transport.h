@@ -28,6 +28,10 @@ class Stream {
   // 1..max_bytes bytes; an empty buffer is the peer's clean end. TimedOut leaves the stream usable
   // for reset only.
   virtual Task<Result<Buffer>> read(std::size_t max_bytes, Instant deadline) = 0;
+  // Fills `into`, which stays where it is until this returns; bytes go there as they arrive,
+  // without a stop in between. Unavailable: the stream ended before. Errors as read(); what was
+  // filled until then is lost.
+  virtual Task<Result<void>> read_exactly(MutableByteSpan into, Instant deadline);
   virtual void reset() = 0;  // both directions; pending reads and writes end with Cancelled
 };
 

@@ -313,10 +313,7 @@ Task<Result<void>> Download::write(Window& window) {
   begin_part(window);
   PREDA_CO_CHECK(verify_chunk(window, bytes));
   PREDA_CO_CHECK(co_await verify_bytes(window, bytes));
-  for (Buffer& buffer : bytes) {
-    PREDA_CO_CHECK(co_await sink_.write(std::move(buffer)));
-  }
-  co_return Result<void>{};
+  co_return co_await sink_.write_all(std::move(bytes));
 }
 
 }  // namespace predastore::object

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/buffer.h"
 #include "env/clock.h"
@@ -32,6 +33,8 @@ class BodySink {
  public:
   virtual ~BodySink() = default;
   virtual Task<Result<void>> write(Buffer bytes) = 0;
+  // One after the other; fewer and larger steps where the sink can.
+  virtual Task<Result<void>> write_all(std::vector<Buffer> pieces);
 };
 
 struct PutRequest {

@@ -12,6 +12,7 @@ constexpr std::uint16_t kVersion = 1;
 constexpr std::size_t kRequestHeadBytes = 2 + 2 + 4 + 4 + 8;
 constexpr std::size_t kAnswerHeadBytes = 1 + 4;
 constexpr std::size_t kDetailMaxBytes = 4096;
+constexpr std::size_t kDirectMinBytes = 16 * 1024;  // straight into memory of its own
 constexpr Duration kHeadTimeout = 10s;  // for a peer that opens a stream and says nothing
 constexpr Duration kDeadlineMax =
     std::chrono::hours{24};  // 0 in the header; longer ones are cut to it
@@ -29,23 +30,24 @@ std::string answer_head(std::uint8_t status, std::size_t size_bytes) {
   return std::move(head).take();
 }
 
-}  // namespace
-
-Task<Result<Buffer>> read_exactly(net::Stream& stream, std::size_t size_bytes, Instant deadline) {
-  if (size_bytes == 0) co_return Buffer{};
+// What is small is mostly here as a whole, and then not copied at all.
+Task<Result<Buffer>> read_in_pieces(net::Stream& stream, std::size_t size_bytes, Instant deadline) {
   PREDA_CO_TRY(Buffer first, co_await stream.read(size_bytes, deadline));
   if (first.size() == size_bytes) co_return first;
   if (first.empty()) co_return make_error(ErrorCode::Unavailable, "the stream ended early");
   MutableBuffer whole{size_bytes};
   std::memcpy(whole.data(), first.data(), first.size());
-  std::size_t filled = first.size();
-  first = Buffer{};
-  while (filled < size_bytes) {
-    PREDA_CO_TRY(Buffer piece, co_await stream.read(size_bytes - filled, deadline));
-    if (piece.empty()) co_return make_error(ErrorCode::Unavailable, "the stream ended early");
-    std::memcpy(whole.data() + filled, piece.data(), piece.size());
-    filled += piece.size();
-  }
+  PREDA_CO_CHECK(co_await stream.read_exactly(whole.bytes().subspan(first.size()), deadline));
+  co_return std::move(whole).freeze();
+}
+
+}  // namespace
+
+Task<Result<Buffer>> read_exactly(net::Stream& stream, std::size_t size_bytes, Instant deadline) {
+  if (size_bytes == 0) co_return Buffer{};
+  if (size_bytes < kDirectMinBytes) co_return co_await read_in_pieces(stream, size_bytes, deadline);
+  MutableBuffer whole{size_bytes};
+  PREDA_CO_CHECK(co_await stream.read_exactly(whole.bytes(), deadline));
   co_return std::move(whole).freeze();
 }
 

@@ -164,6 +164,55 @@ PREDA_CONTRACT(a_reset_ends_what_is_pending_on_both_sides) {
   EXPECT_FALSE(read);
 }
 
+// More than any window, small pieces and large ones in turn, so that some of the bytes are here
+// before they are asked for and others come while somebody waits.
+PREDA_CONTRACT(bytes_are_read_into_memory_of_the_reader) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  const Buffer bytes = pattern(9 * 1024 * 1024 + 777, 5);
+  auto send = [](Stream& stream, Buffer all, Instant deadline) -> Task<void> {
+    BufferChain chain{std::move(all)};
+    auto written = co_await stream.write(std::move(chain), deadline);
+    PREDA_HAS(written);
+    (void)co_await stream.finish();
+  };
+  TaskGroup writers{self.world->env().executor, self.clock()};
+  writers.spawn(send(*pair->opened, bytes, self.soon()));
+  MutableBuffer memory{bytes.size()};
+  std::size_t at = 0;
+  for (const std::size_t size : {1UL, 100UL, 300'000UL, 5UL, 6'000'000UL}) {
+    auto filled =
+        co_await pair->accepted->read_exactly(memory.bytes().subspan(at, size), self.soon());
+    PREDA_HAS(filled);
+    at += size;
+    auto piece = co_await pair->accepted->read(1000, self.soon());
+    PREDA_HAS(piece);
+    std::copy_n(piece->data(), piece->size(), memory.data() + at);
+    at += piece->size();
+  }
+  auto rest = co_await pair->accepted->read_exactly(memory.bytes().subspan(at), self.soon());
+  PREDA_HAS(rest);
+  (void)co_await writers.join();
+  const BufferChain got{std::move(memory).freeze()};
+  EXPECT_TRUE(is_same(got, bytes));
+  auto end = co_await pair->accepted->read(1, self.soon());
+  PREDA_HAS(end);
+  EXPECT_TRUE(end->empty());
+}
+
+PREDA_CONTRACT(fewer_bytes_than_a_reader_needs_are_an_error) {
+  auto pair = co_await ContractCase::connect(self);
+  PREDA_HAS(pair);
+  auto written = co_await ContractCase::write(*pair->opened, "some", self.soon());
+  PREDA_HAS(written);
+  MutableBuffer memory{100'000};
+  auto late = co_await pair->accepted->read_exactly(memory.bytes(), self.in(30ms));
+  PREDA_FAILS(late, ErrorCode::TimedOut);
+  (void)co_await pair->opened->finish();
+  auto early = co_await pair->accepted->read_exactly(memory.bytes(), self.soon());
+  PREDA_FAILS(early, ErrorCode::Unavailable);
+}
+
 PREDA_CONTRACT(a_read_without_bytes_times_out) {
   auto pair = co_await ContractCase::connect(self);
   PREDA_HAS(pair);

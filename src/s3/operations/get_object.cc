@@ -14,9 +14,15 @@ class AnswerSink : public object::BodySink {
       : call_(call), head_(std::move(head)), size_bytes_(size_bytes) {}
 
   Task<Result<void>> write(Buffer bytes) override {
+    std::vector<Buffer> pieces;
+    pieces.push_back(std::move(bytes));
+    co_return co_await write_all(std::move(pieces));
+  }
+  Task<Result<void>> write_all(std::vector<Buffer> pieces) override {
     if (!has_begun_) begin();
-    const std::size_t size = bytes.size();
-    BufferChain chain{std::move(bytes)};
+    BufferChain chain;
+    for (Buffer& piece : pieces) chain.append(std::move(piece));
+    const std::size_t size = chain.size();
     Result<void> written = co_await call_.exchange.write(std::move(chain));
     if (written) call_.bytes_out += size;
     co_return written;
