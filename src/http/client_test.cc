@@ -79,6 +79,23 @@ TEST_F(ServerTest, a_broken_response_is_an_error_for_the_client) {
   EXPECT_FALSE(run(talk(host.environment(), server->port())));
 }
 
+TEST_F(ServerTest, an_address_of_version_6_is_as_good) {
+  ServerOptions options;
+  options.address = "::1";
+  auto probe = Server::listen(host.environment(), options, {});
+  if (!probe) GTEST_SKIP() << "no loopback of IPv6 here: " << probe.error().to_string();
+  probe->reset();
+  start(std::move(options));
+  const auto talk = [](Environment env, std::uint16_t port) -> Task<std::string> {
+    auto client = co_await Client::connect(env, "::1", port, ClientOptions{});
+    if (!client) co_return client.error().to_string();
+    RequestHead head{"PUT", "/echo", 1, {{"Host", "[::1]:" + std::to_string(port)}}};
+    auto response = co_await (*client)->fetch(std::move(head), Buffer::copy_of("hello"), 1 << 20);
+    co_return response ? std::string(response->body.text()) : response.error().to_string();
+  };
+  EXPECT_EQ(run(talk(host.environment(), server->port())), "hello");
+}
+
 TEST(Client, says_when_nobody_listens) {
   ProductionHost host{1};
   auto client = run_until_done(

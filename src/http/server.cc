@@ -16,9 +16,6 @@ namespace {
 using asio::ip::tcp;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr Duration kAcceptPause = 50ms;  // when the process has no descriptor left
-constexpr std::string_view kOverloaded =
-    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
-    "Connection: close\r\n\r\n";
 
 class AsioServer final : public Server {
  public:
@@ -128,12 +125,27 @@ class AsioServer final : public Server {
     changed_.notify_all();
   }
 
+  std::string overloaded() const {
+    ErrorPage page;
+    if (shared_.options.error_page) {
+      page = shared_.options.error_page(ParseFailure{503, "too many connections"});
+    } else {
+      page.head.status = 503;
+      page.head.headers.add("Retry-After", "1");
+    }
+    page.head.headers.set("Content-Length", std::to_string(page.body.size()));
+    page.head.headers.set("Connection", "close");
+    Result<std::string> text = format_response_head(page.head);
+    return text ? *text + std::string(page.body.text()) : std::string();
+  }
+
   void refuse(tcp::socket socket) {
     ++shared_.stats.refused;
     boost::system::error_code ignored;
     if (tls_ == nullptr) {
+      const std::string answer = overloaded();
       socket.non_blocking(true, ignored);
-      socket.write_some(asio::buffer(kOverloaded), ignored);
+      socket.write_some(asio::buffer(answer), ignored);
       socket.shutdown(tcp::socket::shutdown_send, ignored);
     }
     socket.close(ignored);

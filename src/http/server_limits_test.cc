@@ -132,6 +132,22 @@ TEST_F(ServerTest, at_the_limit_idle_connections_make_room_and_busy_ones_do_not)
   EXPECT_EQ(server->stats().refused, 1U);
 }
 
+TEST_F(ServerTest, who_finds_no_room_gets_the_page_of_the_owner) {
+  ServerOptions options;
+  options.connections_max = 0;
+  options.error_page = [](const ParseFailure& failure) {
+    ErrorPage page;
+    page.head.status = failure.status;
+    page.body = Buffer::copy_of("<Error/>");
+    return page;
+  };
+  start(std::move(options));
+  const std::string all = exchange_raw("");
+  EXPECT_TRUE(all.starts_with("HTTP/1.1 503 ")) << all;
+  EXPECT_NE(all.find("Content-Length: 8\r\n"), std::string::npos);
+  EXPECT_TRUE(all.ends_with("\r\n\r\n<Error/>"));
+}
+
 TEST_F(ServerTest, stopping_finishes_what_is_under_way_and_closes_the_rest) {
   start();
   RawPeer idle(host, server->port());

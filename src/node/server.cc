@@ -26,6 +26,7 @@
 #include "node/s3_certificate.h"
 #include "node/s3_metrics.h"
 #include "s3/gateway.h"
+#include "s3/refusals.h"
 #include "segment/record.h"
 #include "telemetry/log.h"
 
@@ -172,6 +173,9 @@ class Process {
     options.port = at.port;
     options.connections_max = config_.limits.connections_max;
     options.tls = std::move(tls);
+    options.error_page =
+        s3::refusal_pages(env_.random, config_.node_name,
+                          [this](const s3::RequestReport& report) { s3_metrics_.count(report); });
     PREDA_TRY(s3_server_, http::Server::listen(env_, std::move(options), gateway_->handler()));
     tasks_.spawn(s3_server_->run());
     return {};

@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace predastore::s3 {
+namespace {
+
+constexpr Duration kDocumentPatience = 2s;  // for memory, before the client is told to slow down
+
+}  // namespace
 
 Reply xml_reply(std::string document) {
   Reply reply;
@@ -44,7 +49,9 @@ S3Error from_auth_error(const AuthError& error) {
 }
 
 Task<S3Result<void>> Call::reserve(std::uint64_t bytes) {
-  PREDA_CO_CHECK(as_s3(co_await documents.acquire(bytes, deadline())));
+  const Instant patience_ends = services.env.clock.now() + kDocumentPatience;
+  const Result<void> acquired = co_await documents.acquire(bytes, patience_ends);
+  if (!acquired) co_return to_s3_error(make_error(ErrorCode::Unavailable, "memory of documents"));
   reserved = SemaphoreHold{documents, bytes};
   co_return S3Result<void>{};
 }

@@ -42,6 +42,12 @@ S3Result<CopySource> parse_copy_source(std::string_view header) {
   return source;
 }
 
+S3Error about_source(S3Error error, const CopySource& source) {
+  if (error.code == S3Code::NoSuchBucket) error.with("BucketName", source.bucket);
+  if (error.code == S3Code::NoSuchKey) error.with("Key", source.key);
+  return error;
+}
+
 S3Result<bool> replaces(const http::Headers& headers, std::string_view directive) {
   const std::string* value = headers.find(directive);
   if (value == nullptr || *value == "COPY") return false;

@@ -21,6 +21,9 @@ struct CopySource {
 // access points.
 S3Result<CopySource> parse_copy_source(std::string_view header);
 
+// `error` of looking for the source, with the name of what was not found.
+S3Error about_source(S3Error error, const CopySource& source);
+
 // Whether the headers and metadata of the copy are those of the request (REPLACE) or of the source.
 // The name of the header is given: x-amz-metadata-directive.
 S3Result<bool> replaces(const http::Headers& headers, std::string_view directive);

@@ -1,6 +1,6 @@
 #include "s3/gateway.h"
 
-#include <array>
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "digest/hash.h"
 #include "s3/operations/operations.h"
+#include "s3/refusals.h"
 #include "s3/xml_writer.h"
 #include "telemetry/log.h"
 
@@ -61,6 +62,7 @@ struct Gateway::Trace {
   std::string access_key_id;
   std::string bucket;
   std::string key;
+  std::string upload_id;
   unsigned status = 0;
   std::string_view code;
   std::string detail;
@@ -122,9 +124,12 @@ Task<S3Result<Reply>> Gateway::run(http::Exchange& exchange, AuthenticatedReques
   PREDA_CO_TRY(const OperationInfo* operation,
                route(head.method, address.level, query, head.headers));
   trace.operation = operation->name;
-  const std::string* expected_owner = head.headers.find("x-amz-expected-bucket-owner");
-  if (expected_owner != nullptr && *expected_owner != options_.account_id)
-    co_return S3Code::AccessDenied;
+  trace.upload_id = query.get("uploadId");
+  for (const char* name : {"x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"}) {
+    const std::string* expected_owner = head.headers.find(name);
+    if (expected_owner != nullptr && *expected_owner != options_.account_id)
+      co_return S3Code::AccessDenied;
+  }
   Call call{services_,
             exchange,
             request,
@@ -176,10 +181,46 @@ Task<void> Gateway::answer(http::Exchange& exchange, S3Result<Reply> outcome, Tr
   }
 }
 
+namespace {
+
+// The element that AWS has in the errors about a bucket, a key or an upload.
+void add_subject(S3Error& error, const char* name, const std::string& value) {
+  const auto has_name = [&](const auto& detail) { return detail.first == name; };
+  if (!value.empty() && std::ranges::none_of(error.details, has_name)) error.with(name, value);
+}
+
+// For Allow: the methods of what a MethodNotAllowed error calls SERVICE, BUCKET or OBJECT.
+std::string allowed_methods(std::string_view resource_type) {
+  const Level level = resource_type == "SERVICE"  ? Level::service
+                      : resource_type == "BUCKET" ? Level::bucket
+                                                  : Level::object;
+  std::string methods;
+  for (const std::string_view method : {"GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"}) {
+    const auto is_for_it = [&](const OperationInfo& info) {
+      return info.method == method && info.level == level;
+    };
+    if (std::ranges::none_of(operation_table(), is_for_it)) continue;
+    if (!methods.empty()) methods += ", ";
+    methods += method;
+  }
+  return methods;
+}
+
+}  // namespace
+
 Task<void> Gateway::answer_error(http::Exchange& exchange, S3Error error, Trace& trace) {
   trace.status = error.status();
   trace.code = error.name();
   trace.detail = error.log_detail;
+  switch (error.code) {
+    case S3Code::NoSuchBucket:
+    case S3Code::BucketNotEmpty:
+    case S3Code::BucketAlreadyExists:
+    case S3Code::BucketAlreadyOwnedByYou: add_subject(error, "BucketName", trace.bucket); break;
+    case S3Code::NoSuchKey: add_subject(error, "Key", trace.key); break;
+    case S3Code::NoSuchUpload: add_subject(error, "UploadId", trace.upload_id); break;
+    default: break;
+  }
   http::ResponseHead head;
   head.status = error.status();
   head.headers = common_headers(trace.request_id);
@@ -187,6 +228,7 @@ Task<void> Gateway::answer_error(http::Exchange& exchange, S3Error error, Trace&
     // SDKs find their way with this one, on HEAD too, which has no body to tell it.
     if (name == "Region") head.headers.add("x-amz-bucket-region", value);
     if (name == "ActualObjectSize") head.headers.add("Content-Range", "bytes */" + value);
+    if (name == "ResourceType") head.headers.add("Allow", allowed_methods(value));
   }
   if (error.status() == 503) head.headers.add("Retry-After", "1");
   Buffer body;
@@ -226,22 +268,10 @@ void Gateway::report(http::Exchange& exchange, const Trace& trace) {
 }
 
 http::Headers Gateway::common_headers(std::string_view request_id) const {
-  http::Headers headers;
-  headers.add("Server", "Predastore");
-  headers.add("x-amz-request-id", std::string(request_id));
-  headers.add("x-amz-id-2", options_.host_id);
-  return headers;
+  return identifying_headers(request_id, options_.host_id);
 }
 
-// Sixteen of 0-9 A-V, as AWS's look.
-std::string Gateway::make_request_id() {
-  static constexpr std::string_view kDigits = "0123456789ABCDEFGHIJKLMNOPQRSTUV";
-  std::array<std::byte, 16> bytes;
-  services_.env.random.fill(bytes);
-  std::string id;
-  for (const std::byte byte : bytes) id.push_back(kDigits[static_cast<std::size_t>(byte) % 32]);
-  return id;
-}
+std::string Gateway::make_request_id() { return new_request_id(services_.env.random); }
 
 std::string error_xml(const S3Error& error, std::string_view resource, std::string_view request_id,
                       std::string_view host_id) {

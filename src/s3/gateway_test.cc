@@ -115,6 +115,13 @@ TEST_F(GatewayTest, refuses_methods_and_addresses_that_are_none) {
   EXPECT_EQ(code("PUT", "/bucket/" + std::string(1025, 'k')), "400 KeyTooLongError");
 }
 
+TEST_F(GatewayTest, says_which_methods_there_are) {
+  const Answer answer = send("PATCH", "/bucket/key");
+  EXPECT_EQ(answer.status, 405u);
+  EXPECT_EQ(answer.header("allow"), "GET, HEAD, PUT, POST, DELETE, OPTIONS");
+  EXPECT_EQ(send("PUT", "/").header("allow"), "GET");
+}
+
 TEST_F(GatewayTest, sheds_load_with_slow_down_and_a_time_to_come_again) {
   GatewayOptions options;
   options.requests_max = 0;
@@ -188,6 +195,9 @@ TEST_F(GatewayTest, holds_the_expected_owner_against_the_real_one) {
   EXPECT_EQ(code("GET", "/bucket", {{"x-amz-expected-bucket-owner", "123456789012"}}),
             "403 AccessDenied");
   EXPECT_EQ(send("GET", "/bucket", {{"x-amz-expected-bucket-owner", "000000000000"}}).status, 200u);
+  const http::Headers other_source{{"x-amz-copy-source", "/bucket/key"},
+                                   {"x-amz-source-expected-bucket-owner", "123456789012"}};
+  EXPECT_EQ(code("PUT", "/bucket/copy", other_source), "403 AccessDenied");
 }
 
 }  // namespace

@@ -186,8 +186,12 @@ TEST(ObjectHeaders, refuse_what_is_not_built) {
   EXPECT_EQ(code("x-amz-server-side-encryption", "AES256"), "NotImplemented");
   EXPECT_EQ(code("x-amz-server-side-encryption-customer-algorithm", "AES256"), "NotImplemented");
   EXPECT_EQ(code("x-amz-object-lock-mode", "GOVERNANCE"), "NotImplemented");
-  EXPECT_EQ(code("x-amz-storage-class", "STANDARD"), "taken");
-  EXPECT_EQ(code("x-amz-storage-class", "GLACIER"), "InvalidStorageClass");
+  for (const char* taken : {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA",
+                            "INTELLIGENT_TIERING", "GLACIER_IR"})
+    EXPECT_EQ(code("x-amz-storage-class", taken), "taken") << taken;
+  for (const char* other :
+       {"", "standard", "GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "SNOW", "EXPRESS_ONEZONE", "FAST"})
+    EXPECT_EQ(code("x-amz-storage-class", other), "InvalidStorageClass") << other;
   EXPECT_EQ(code("x-amz-acl", "private"), "taken");
   EXPECT_EQ(code("x-amz-acl", "public-read"), "AccessControlListNotSupported");
   EXPECT_EQ(code("x-amz-grant-read", "id=1"), "AccessControlListNotSupported");

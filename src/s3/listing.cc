@@ -11,6 +11,7 @@
 #include "s3/dates.h"
 #include "s3/object_headers.h"
 #include "s3/range.h"
+#include "s3/storage_class.h"
 #include "s3/utf8.h"
 
 namespace predastore::s3 {
@@ -43,7 +44,7 @@ void write_object(XmlWriter& xml, const ObjectListing& listing, const NameEncodi
   }
   xml.element("Size", record.size_bytes);
   if (!listing.is_v2 || listing.fetches_owner) write_owner(xml, "Owner", owner);
-  xml.element("StorageClass", "STANDARD").close();
+  xml.element("StorageClass", storage_class_of(record.headers)).close();
 }
 
 void write_v1_head(XmlWriter& xml, const ObjectListing& listing, const NameEncoding& encoded,

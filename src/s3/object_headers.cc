@@ -6,6 +6,7 @@
 
 #include "meta/meta_service.h"
 #include "s3/dates.h"
+#include "s3/storage_class.h"
 #include "s3/tagging.h"
 #include "s3/utf8.h"
 
@@ -117,6 +118,9 @@ S3Result<ObjectHeaders> object_headers(const http::Headers& headers) {
     PREDA_TRY(const Tags tags, parse_tagging_header(*tagging));
     if (!tags.empty()) found.headers.emplace(meta::kTaggingHeader, encode_tagging(tags));
   }
+  const std::string_view storage_class = headers.get(kStorageClassHeader);
+  if (!storage_class.empty() && storage_class != kStandardClass)
+    found.headers.emplace(kStorageClassHeader, storage_class);
   if (metadata_size > kUserMetadataMaxBytes) return too_large(metadata_size, kUserMetadataMaxBytes);
   if (content_size > kContentHeadersMaxBytes)
     return too_large(content_size, kContentHeadersMaxBytes);
@@ -131,7 +135,7 @@ S3Result<void> refuse_unbuilt(const http::Headers& headers) {
         name.starts_with("x-amz-copy-source-server-side-encryption-")) {
       return S3Error{S3Code::NotImplemented}.with("Header", name);
     }
-    if (name == "x-amz-storage-class" && header.value != "STANDARD") {
+    if (name == kStorageClassHeader && !is_storage_class(header.value)) {
       return S3Error{S3Code::InvalidStorageClass}.with("StorageClassRequested", header.value);
     }
   }

@@ -35,6 +35,12 @@ ReadPlan not_modified(const http::Headers& headers) {
   return plan;
 }
 
+S3Error no_such_part(const ObjectRecord& record, const std::string& number_text) {
+  return S3Error{S3Code::InvalidPartNumber}
+      .with("PartNumberRequested", number_text)
+      .with("ActualPartCount", std::to_string(record.parts.size()));
+}
+
 // One part of a multipart object; a plain one is its own first part.
 S3Result<void> plan_part(const ObjectRecord& record, const std::string& number_text,
                          bool with_checksum, ReadPlan& plan) {
@@ -43,15 +49,14 @@ S3Result<void> plan_part(const ObjectRecord& record, const std::string& number_t
   plan.size_bytes = record.size_bytes;
   if (is_multipart(record)) {
     const auto part = std::ranges::find(record.parts, number, &ObjectPart::part_number);
-    if (part == record.parts.end())
-      return S3Error{S3Code::InvalidPartNumber}.with("PartNumberRequested", number_text);
+    if (part == record.parts.end()) return no_such_part(record, number_text);
     for (auto before = record.parts.begin(); before != part; ++before)
       plan.first += before->size_bytes;
     plan.size_bytes = part->size_bytes;
     plan.headers.add("x-amz-mp-parts-count", std::to_string(record.parts.size()));
     checksum = part->checksum;
   } else if (number != PartNumber{1}) {
-    return S3Error{S3Code::InvalidPartNumber}.with("PartNumberRequested", number_text);
+    return no_such_part(record, number_text);
   }
   if (with_checksum) add_checksum_headers(plan.headers, checksum, 1);
   // A range of no bytes cannot be written down.

@@ -128,6 +128,7 @@ TEST(Router, finds_the_bucket_in_the_host) {
   EXPECT_EQ(at("s3.example.org", "/bucket/key").bucket, "bucket");
   EXPECT_EQ(at("xs3.example.org", "/bucket/key").bucket, "bucket");
   EXPECT_EQ(at("", "/bucket/key").bucket, "bucket");
+  EXPECT_EQ(at("[::1]:9000", "/bucket/key").bucket, "bucket");
 }
 
 TEST(Router, takes_keys_as_they_are) {

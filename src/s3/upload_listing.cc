@@ -9,6 +9,7 @@
 #include "s3/dates.h"
 #include "s3/object_headers.h"
 #include "s3/range.h"
+#include "s3/storage_class.h"
 #include "s3/utf8.h"
 
 namespace predastore::s3 {
@@ -31,7 +32,8 @@ void write_upload(XmlWriter& xml, const NameEncoding& encoded, const meta::Uploa
   xml.open("Upload").element("Key", encoded(upload.key)).element("UploadId", upload.upload_id);
   write_owner(xml, "Initiator", owner);
   write_owner(xml, "Owner", owner);
-  xml.element("StorageClass", "STANDARD").element("Initiated", iso8601(upload.initiated_ms));
+  xml.element("StorageClass", storage_class_of(upload.headers))
+      .element("Initiated", iso8601(upload.initiated_ms));
   write_upload_checksum(xml, upload);
   xml.close();
 }
@@ -135,7 +137,7 @@ std::string part_listing_xml(const PartListing& listing, const meta::ListPartsPa
       .element("UploadId", page.upload.upload_id);
   write_owner(xml, "Initiator", owner);
   write_owner(xml, "Owner", owner);
-  xml.element("StorageClass", "STANDARD")
+  xml.element("StorageClass", storage_class_of(page.upload.headers))
       .element("PartNumberMarker", std::uint64_t{listing.after_part})
       .element("NextPartNumberMarker", std::uint64_t{last})
       .element("MaxParts", std::uint64_t{listing.max_parts})

@@ -23,7 +23,7 @@ testFPutObjectMultipart testGetObjectClosedTwice testGetObjectContext testGetObj
 testGetObjectReadAtFunctional testGetObjectReadAtWhenEOFWasReached testGetObjectReadSeekFunctional testGetObjectSeekEnd
 testPutObjectContext testPutObjectReadAt testPutObjectStreaming testPutObjectUploadSeekedObject testPutObjectWithChecksums
 testPutObjectWithContentLanguage testPutObjectWithMetadata testRemoveMultipleObjects testStorageClassInvalidMetadataPutObject
-testUserMetadataCopyingWrapper
+testStorageClassMetadataPutObject testStorageClassMetadataCopyObject testListObjects testUserMetadataCopyingWrapper
 """.split()
 FAILS = {
     "signatures of version 2, which AWS has given up": """
@@ -34,7 +34,6 @@ FAILS = {
     "buckets in eu-central-1, and the cluster is one region": "testMakeBucketError testMakeBucketRegions",
     "forms of browsers are not built": "testPresignedPostPolicy",
     "ACLs are off": "testGetObjectACLContext",
-    "there is one storage class": "testStorageClassMetadataPutObject testStorageClassMetadataCopyObject testListObjects",
 }
 NOT_BUILT = {
     "versioning comes in a later issue": """

@@ -144,5 +144,68 @@ class Overload(harness.ClusterTest):
             self.assertEqual(one(number)[0], "ok")
 
 
+class CrowdedMemory(harness.ClusterTest):
+    """A gateway that has memory for a few uploads and downloads at a time."""
+    MEMORY = 16 * MIB
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        config = cls.cluster.dir / "n1" / "predastore.toml"
+        cls.cluster.kill(1)
+        config.write_text(re.sub(r"(?m)^\[s3\]$", f"[limits]\nput_memory_bytes = {cls.MEMORY}\nget_memory_bytes = {2 * cls.MEMORY}\n\n[s3]",
+                                 config.read_text()))
+        cls.cluster.start(1)
+        cls.cluster.wait_healthy()
+        cls.s3.create_bucket(Bucket="crowd")
+
+    def rate(self):
+        """Objects a second that one client puts and gets while nobody else is there."""
+        began, body = time.monotonic(), b"y" * MIB
+        for number in range(20):
+            self.s3.put_object(Bucket="crowd", Key=f"alone{number}", Body=body)
+            self.s3.get_object(Bucket="crowd", Key=f"alone{number}")["Body"].read()
+        return 20 / (time.monotonic() - began)
+
+    def test_a_crowd_is_shed_early_and_the_speed_is_back_afterwards(self):
+        self.rate()
+        before = max(self.rate(), self.rate())
+        client = self.cluster.boto3(1, config={"retries": {"max_attempts": 0}, "max_pool_connections": 200})
+        body, outcomes, slowest = b"x" * 8 * MIB, {}, 0.0
+        ends = time.monotonic() + 15
+
+        def worker(number):
+            done = []
+            while time.monotonic() < ends:
+                began = time.monotonic()
+                try:
+                    client.put_object(Bucket="crowd", Key=f"k{number}", Body=body)
+                    done.append(("ok", 0))
+                except botocore.exceptions.ClientError as error:
+                    done.append((error.response["Error"]["Code"], time.monotonic() - began))
+                    time.sleep(0.5)
+            return done
+        # Uploads that have memory and send nothing hold it as long as the server waits for them.
+        signer, holders = sigv4.Signer(self.cluster.env), []
+        for number in range(self.MEMORY // (192 * KIB)):
+            raw = sigv4.Raw(self.cluster.s3_port)
+            headers, _, _ = signer.sign("PUT", f"/crowd/held{number}", raw.host, "UNSIGNED-PAYLOAD")
+            raw.send_head("PUT", f"/crowd/held{number}", headers + [("Content-Length", str(64 * MIB))])
+            raw.send(b"x" * 100)
+            holders.append(raw)
+        time.sleep(1)
+        with concurrent.futures.ThreadPoolExecutor(120) as pool:
+            for code, took in (one for done in pool.map(worker, range(120)) for one in done):
+                outcomes[code] = outcomes.get(code, 0) + 1
+                slowest = max(slowest, took)
+        for raw in holders:
+            raw.socket.close()
+        harness.log(f"120 clients on {self.MEMORY / MIB:.0f} MiB: {outcomes}, the slowest refusal after {slowest:.1f} s; {before:.0f} objects a second before")
+        self.assertGreater(outcomes.get("SlowDown", 0), 0)
+        self.assertLessEqual(set(outcomes), {"ok", "SlowDown"})
+        self.assertLess(slowest, 15)  # two seconds, on a machine of two cores that 120 threads of Python fill
+        harness.wait_for("the speed of before is back", lambda: self.rate() >= 0.9 * before, 120)
+
+
 if __name__ == "__main__":
     harness.main()

@@ -100,7 +100,9 @@ TEST_F(CopiesTest, are_made_under_conditions_of_both_sides) {
 
 TEST_F(CopiesTest, of_what_is_missing_or_cannot_be_read_are_not_made) {
   EXPECT_EQ(copy("/bucket/copy", "/bucket/missing").code(), "NoSuchKey");
+  EXPECT_EQ(copy("/bucket/copy", "/bucket/missing").at("Key"), "missing");
   EXPECT_EQ(copy("/bucket/copy", "/missing/source").code(), "NoSuchBucket");
+  EXPECT_EQ(copy("/bucket/copy", "/missing/source").at("BucketName"), "missing");
   EXPECT_EQ(copy("/missing/copy", "/bucket/source").code(), "NoSuchBucket");
   objects_->unreadable_from = 2'000'000;
   EXPECT_EQ(copy("/bucket/copy", "/bucket/source").status, 500u);

@@ -11,6 +11,7 @@
 #include "s3/operations/operations.h"
 #include "s3/read_plan.h"
 #include "s3/slow_answer.h"
+#include "s3/storage_class.h"
 #include "s3/xml_writer.h"
 
 namespace predastore::s3 {
@@ -19,15 +20,17 @@ namespace {
 // A copy of a thing onto itself has to change something.
 S3Result<void> check_self_copy(const Call& call, const CopySource& source, bool is_replaced) {
   if (is_replaced || source.bucket != call.bucket() || source.key != call.key()) return {};
-  if (call.headers().find("x-amz-website-redirect-location") != nullptr) return {};
-  if (call.headers().find("x-amz-checksum-algorithm") != nullptr) return {};
+  for (const char* change :
+       {"x-amz-website-redirect-location", "x-amz-checksum-algorithm", kStorageClassHeader}) {
+    if (call.headers().find(change) != nullptr) return {};
+  }
   return S3Error{S3Code::InvalidRequest,
                  "This copy request is illegal because it is trying to copy an object to itself "
                  "without changing the object's metadata, storage class, website redirect location "
                  "or encryption attributes."};
 }
 
-// The new object's own headers, or the source's but for where it redirects to.
+// The new object's own headers, or the source's but for where it redirects to and its class.
 S3Result<ObjectHeaders> headers_of_copy(const Call& call, const ObjectRecord& source,
                                         bool is_replaced, bool has_new_tags) {
   PREDA_TRY(ObjectHeaders asked, object_headers(call.headers()));
@@ -38,6 +41,7 @@ S3Result<ObjectHeaders> headers_of_copy(const Call& call, const ObjectRecord& so
     if (const auto at = from.find(name); at != from.end()) made.headers.insert(*at);
   };
   take(asked.headers, "x-amz-website-redirect-location");
+  take(asked.headers, kStorageClassHeader);
   take(has_new_tags ? asked.headers : source.headers, meta::kTaggingHeader);
   return made;
 }
@@ -66,8 +70,9 @@ Task<S3Result<Reply>> copy_object(Call& call) {
   PREDA_CO_TRY(meta::Precondition precondition, write_precondition(call.headers()));
   PREDA_CO_TRY(ChecksumAlgorithm asked_algorithm, copy_algorithm(call.headers()));
 
-  PREDA_CO_TRY(std::unique_ptr<object::ObjectReader> reader,
-               as_s3(co_await call.objects().get(source.bucket, source.key)));
+  auto opened = co_await call.objects().get(source.bucket, source.key);
+  if (!opened) co_return about_source(to_s3_error(opened.error()), source);
+  const std::unique_ptr<object::ObjectReader> reader = *std::move(opened);
   const ObjectRecord& record = reader->record();
   PREDA_CO_CHECK(check_copy_conditions(call.headers(), record));
   if (record.size_bytes > kPutSizeMaxBytes) {

@@ -6,6 +6,7 @@
 #include "s3/operations/operations.h"
 #include "s3/range.h"
 #include "s3/read_plan.h"
+#include "s3/storage_class.h"
 #include "s3/xml_writer.h"
 
 namespace predastore::s3 {
@@ -117,7 +118,7 @@ std::string attributes_xml(const ObjectRecord& record, const Asked& asked) {
         .close();
   }
   if (asked.object_parts && is_multipart) write_parts(xml, record, asked);
-  if (asked.storage_class) xml.element("StorageClass", "STANDARD");
+  if (asked.storage_class) xml.element("StorageClass", storage_class_of(record.headers));
   if (asked.object_size) xml.element("ObjectSize", record.size_bytes);
   xml.close();
   return std::move(xml).take();

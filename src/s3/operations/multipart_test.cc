@@ -69,8 +69,20 @@ TEST_F(MultipartTest, makes_one_object_of_the_parts) {
   EXPECT_EQ(last.status, 206u);
   EXPECT_EQ(last.body, "tail");
   EXPECT_EQ(last.header("x-amz-mp-parts-count"), "2");
+  const Answer beyond = send("GET", "/bucket/key?partNumber=8");
+  EXPECT_EQ(beyond.code(), "InvalidPartNumber");
+  EXPECT_EQ(beyond.at("ActualPartCount"), "2");
   // The same request sent once more hears the same.
   EXPECT_EQ(complete(upload, {{1, one}, {7, two}}).at("ETag"), etag);
+}
+
+TEST_F(MultipartTest, gives_the_object_the_storage_class_of_the_upload) {
+  const std::string upload = begin({{"x-amz-storage-class", "ONEZONE_IA"}});
+  const std::string etag = part(upload, 1, "x").header("etag");
+  EXPECT_EQ(send("GET", "/bucket/key?uploadId=" + upload).at("StorageClass"), "ONEZONE_IA");
+  EXPECT_EQ(send("GET", "/bucket?uploads").at("Upload/StorageClass"), "ONEZONE_IA");
+  ASSERT_EQ(complete(upload, {{1, etag}}).status, 200u);
+  EXPECT_EQ(send("HEAD", "/bucket/key").header("x-amz-storage-class"), "ONEZONE_IA");
 }
 
 TEST_F(MultipartTest, refuses_lists_that_do_not_fit_what_is_stored) {

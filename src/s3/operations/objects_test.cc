@@ -67,6 +67,10 @@ TEST_F(ObjectsTest, that_are_missing_say_what_is_missing) {
   EXPECT_EQ(code("DELETE", "/missing/key"), "404 NoSuchBucket");
   EXPECT_EQ(send("DELETE", "/bucket/missing").status, 204u);
   EXPECT_EQ(send("HEAD", "/bucket/missing").status, 404u);
+  EXPECT_EQ(send("GET", "/bucket/mis%20sing%26").at("Key"), "mis sing&");
+  EXPECT_EQ(send("GET", "/missing/key").at("BucketName"), "missing");
+  EXPECT_EQ(send("GET", "/bucket/key?uploadId=u%201").at("UploadId"), "u 1");
+  EXPECT_EQ(send("DELETE", "/bucket/key?uploadId=u").at("UploadId"), "u");
 }
 
 TEST_F(ObjectsTest, are_read_in_ranges) {
@@ -159,6 +163,33 @@ TEST_F(ObjectsTest, ask_for_nothing_that_is_not_built) {
   EXPECT_EQ(code("PUT", "/bucket/key", {{"x-amz-meta-a", std::string(2048, 'v')}}, "x"),
             "400 MetadataTooLarge");
   EXPECT_EQ(send("HEAD", "/bucket/key").status, 404u);
+}
+
+TEST_F(ObjectsTest, keep_their_storage_class) {
+  const auto put_as = [&](const std::string& target, const std::string& storage_class) {
+    EXPECT_EQ(send("PUT", target, {{"x-amz-storage-class", storage_class}}, "x").status, 200u);
+  };
+  put_as("/bucket/reduced", "REDUCED_REDUNDANCY");
+  put_as("/bucket/standard", "STANDARD");
+  EXPECT_EQ(send("HEAD", "/bucket/reduced").header("x-amz-storage-class"), "REDUCED_REDUNDANCY");
+  EXPECT_EQ(send("GET", "/bucket/reduced").header("x-amz-storage-class"), "REDUCED_REDUNDANCY");
+  // AWS does not name the usual one.
+  EXPECT_EQ(send("HEAD", "/bucket/standard").headers.find("x-amz-storage-class"), nullptr);
+  EXPECT_EQ(send("GET", "/bucket?list-type=2").all("Contents", "StorageClass"),
+            (std::vector<std::string>{"REDUCED_REDUNDANCY", "STANDARD"}));
+  const http::Headers asked{{"x-amz-object-attributes", "StorageClass"}};
+  EXPECT_EQ(send("GET", "/bucket/reduced?attributes", asked).at("StorageClass"),
+            "REDUCED_REDUNDANCY");
+  // A copy is of the class that is asked for, whatever its source is; onto itself is a change.
+  const auto copy = [&](const std::string& target, http::Headers headers) {
+    headers.add("x-amz-copy-source", "/bucket/reduced");
+    return send("PUT", target, std::move(headers)).status;
+  };
+  EXPECT_EQ(copy("/bucket/copy", {}), 200u);
+  EXPECT_EQ(send("HEAD", "/bucket/copy").headers.find("x-amz-storage-class"), nullptr);
+  EXPECT_EQ(copy("/bucket/reduced", {}), 400u);
+  EXPECT_EQ(copy("/bucket/reduced", {{"x-amz-storage-class", "STANDARD_IA"}}), 200u);
+  EXPECT_EQ(send("HEAD", "/bucket/reduced").header("x-amz-storage-class"), "STANDARD_IA");
 }
 
 std::string delete_document(const std::vector<std::string>& keys, bool is_quiet = false) {

@@ -54,8 +54,9 @@ Task<S3Result<Reply>> upload_part_copy(Call& call) {
                as_s3(co_await call.meta().get_upload(call.bucket(), call.key(), upload_id,
                                                      call.deadline())));
 
-  PREDA_CO_TRY(std::unique_ptr<object::ObjectReader> reader,
-               as_s3(co_await call.objects().get(source.bucket, source.key)));
+  auto opened = co_await call.objects().get(source.bucket, source.key);
+  if (!opened) co_return about_source(to_s3_error(opened.error()), source);
+  const std::unique_ptr<object::ObjectReader> reader = *std::move(opened);
   const ObjectRecord& record = reader->record();
   PREDA_CO_CHECK(check_copy_conditions(call.headers(), record));
   PREDA_CO_TRY(object::ByteRange range, range_of_part(call.headers(), record.size_bytes));
