@@ -53,8 +53,8 @@ Task<Result<std::string>> MemberReplica::answer(MemberRequest request, NodeId pe
     case MemberRequestKind::join: {
       if (group().group != request.group)
         co_return make_error(ErrorCode::Conflict, "a replica of another group");
-      PREDA_CO_CHECK(co_await take_place(request.replica, peer, deadline));
-      co_return std::string{};
+      PREDA_CO_TRY(const bool is_settled, co_await take_place(request.replica, peer, deadline));
+      co_return std::string(1, is_settled ? kSettled : '\0');
     }
     case MemberRequestKind::change: {
       PREDA_CO_CHECK(co_await change_here(request.change, request.node, deadline));
@@ -91,10 +91,10 @@ Task<Result<void>> MemberReplica::prepare(std::uint64_t group) {
   co_return Result<void>{};
 }
 
-// One step each time it is asked: the new one learns; it votes when it has caught up, if the old
-// one did; the old one, which nobody is any more, goes. What there is to do is in the configuration
-// at every moment, so that the next leader goes on.
-Task<Result<void>> MemberReplica::take_place(raft::VoterId replica, NodeId node, Instant deadline) {
+// One step each time it is asked, and true when there was none left: the new one learns; it votes
+// when it has caught up, if the old one did; the old one, which nobody is any more, goes. What
+// there is to do is in the configuration at every moment, so that the next leader goes on.
+Task<Result<bool>> MemberReplica::take_place(raft::VoterId replica, NodeId node, Instant deadline) {
   if (!leads()) co_return make_error(ErrorCode::NotLeader, "this node does not lead");
   if (is_changing_) co_return make_error(ErrorCode::Unavailable, "another change is under way");
   const std::vector<raft::MemberStatus> replicas = replicas_of(group(), node);
@@ -118,15 +118,15 @@ Task<Result<void>> MemberReplica::take_place(raft::VoterId replica, NodeId node,
     change.id = replicas.front().member.id == replica ? replicas.back().member.id
                                                       : replicas.front().member.id;
   } else {
-    co_return Result<void>{};
+    co_return true;
   }
   is_changing_ = true;
-  auto changed = co_await change_members(change, deadline);
+  const auto changed = co_await change_members(change, deadline);
   is_changing_ = false;
-  if (changed)
-    telemetry::log_info("a replica takes the place of the one that its node has lost",
-                        {{"node", node.value()}, {"replica", replica.value()}});
-  co_return changed;
+  if (!changed) co_return changed.error();
+  telemetry::log_info("a replica takes the place of the one that its node has lost",
+                      {{"node", node.value()}, {"replica", replica.value()}});
+  co_return false;
 }
 
 Task<Result<void>> MemberReplica::change_here(Kind kind, NodeId node, Instant deadline) {

@@ -102,6 +102,7 @@ Task<Result<void>> MemberReplica::open_inner(raft::ReplicaIdentity identity) {
                                                         state_machine_));
   inner_ = std::move(opened);
   identity_ = std::move(identity);
+  is_settled_ = false;
   problem_.clear();
   if (is_running_ && !is_stopping_) tasks_.spawn(inner_->run());
   co_return Result<void>{};
@@ -178,13 +179,20 @@ bool MemberReplica::is_new() const {
          state_machine_.applied_index() == 0;
 }
 
+// One that does not vote yet, or whose predecessor may still be a member: the leader may have died
+// between the two steps.
+bool MemberReplica::is_to_announce() const {
+  if (!inner_->status().is_voter) return true;
+  return !is_settled_ && identity_->first.empty();
+}
+
 Task<void> MemberReplica::keep() {
   while (!is_stopping_) {
     const bool has_one = inner_ != nullptr;
     if (has_one && inner_->status().leader) led_at_ = env_.clock.now();
     if (!has_one) {
       co_await decide();
-    } else if (!inner_->status().is_voter && inner_->status().failure.empty()) {
+    } else if (inner_->status().failure.empty() && is_to_announce()) {
       co_await announce();
     }
     const Duration interval = has_one ? kAnnounceInterval : kLookInterval;
@@ -286,7 +294,9 @@ Task<void> MemberReplica::announce() {
   request.kind = MemberRequestKind::join;
   request.group = identity_->group;
   request.replica = identity_->id;
-  (void)co_await ask_leader(request, env_.clock.now() + 10s);
+  const bool is_voter = inner_->status().is_voter;
+  const auto answer = co_await ask_leader(request, env_.clock.now() + 10s);
+  is_settled_ = is_voter && answer && answer->text() == std::string_view{&kSettled, 1};
 }
 
 }  // namespace predastore::node

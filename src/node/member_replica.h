@@ -13,6 +13,8 @@
 
 namespace predastore::node {
 
+inline constexpr char kSettled = 1;  // the answer to a join after which there is nothing to do
+
 // Where the log of a replica is; `directory` is that of the metadata.
 std::string raft_directory_of(const std::string& directory, const raft::ReplicaIdentity& identity);
 
@@ -70,6 +72,7 @@ class MemberReplica final : public raft::Replica {
   Task<Result<bool>> has_first_log();
   Task<Result<void>> open_inner(raft::ReplicaIdentity identity);
   Task<void> keep();
+  bool is_to_announce() const;
   Task<void> decide();
   bool is_new() const;
   Task<Result<void>> become(raft::ReplicaIdentity identity);
@@ -82,7 +85,7 @@ class MemberReplica final : public raft::Replica {
   Task<Result<std::string>> answer(MemberRequest request, NodeId peer, Instant deadline);
   MemberState state() const;
   Task<Result<void>> prepare(std::uint64_t group);
-  Task<Result<void>> take_place(raft::VoterId replica, NodeId node, Instant deadline);
+  Task<Result<bool>> take_place(raft::VoterId replica, NodeId node, Instant deadline);
   Task<Result<void>> change_here(raft::MemberChange::Kind kind, NodeId node, Instant deadline);
   Task<Result<void>> add_here(NodeId node, Instant deadline);
   Task<Result<Buffer>> ask_leader(MemberRequest request, Instant deadline);
@@ -99,8 +102,9 @@ class MemberReplica final : public raft::Replica {
   RemoteReplica remote_;
   std::optional<raft::ReplicaIdentity> identity_;
   std::shared_ptr<raft::Replica> inner_;
-  Instant led_at_{};     // when the replica here was last seen to know a leader
-  std::string problem_;  // why there is none though there was one
+  Instant led_at_{};         // when the replica here was last seen to know a leader
+  std::string problem_;      // why there is none though there was one
+  bool is_settled_ = false;  // the leader has nothing left to do for it
   bool is_becoming_ = false;
   bool is_changing_ = false;  // the leader's: one at a time
   bool is_running_ = false;
