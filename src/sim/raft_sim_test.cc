@@ -327,7 +327,9 @@ struct Calm {
   }
   std::optional<std::size_t> leader(std::uint64_t term_min = 0) {
     for (std::size_t i = 0; i < voters.cluster.size(); ++i) {
-      const raft::ReplicaStatus status = program(i).replica->status();
+      const VoterProgram* each = voters.program(voters.cluster.life(i));
+      if (each == nullptr || each->replica == nullptr) continue;  // it is being opened
+      const raft::ReplicaStatus status = each->replica->status();
       if (status.role == raft::ReplicaRole::leader && status.term >= term_min) return i;
     }
     return std::nullopt;

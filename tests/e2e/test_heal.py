@@ -10,7 +10,7 @@ import harness
 from harness import KIB, Ledger, Pattern
 
 
-class Heal(harness.ClusterTest):
+class HealTest(harness.ClusterTest):
     cluster_options = {"nodes": 3, "rs": "2+1"}
 
     def heal(self, *words):
@@ -26,6 +26,8 @@ class Heal(harness.ClusterTest):
             return status if condition(status) else None
         return harness.wait_for(what, look, 180)
 
+
+class Heal(HealTest):
     def test_what_a_node_missed_is_healed_by_all_and_no_more_than_that(self):
         bucket, ledger = self.bucket("missed"), Ledger()
         self.put_all(ledger, bucket, 0, 20)
@@ -56,6 +58,8 @@ class Heal(harness.ClusterTest):
         ledger.verify(self.cluster.boto3(3), "without a node that was there all the time")
         self.cluster.start(1)
 
+
+class Wiped(HealTest):
     def test_a_wiped_node_is_filled_again(self):
         bucket, ledger = self.bucket("wiped"), Ledger()
         self.put_all(ledger, bucket, 0, 30)
@@ -71,6 +75,7 @@ class Heal(harness.ClusterTest):
         ledger.verify(self.cluster.boto3(2), "through the node that was wiped")
         self.cluster.start(1)
 
+class BeyondParity(HealTest):
     def test_damage_beyond_parity_is_said_and_nothing_is_deleted(self):
         bucket, ledger = self.bucket("damaged"), Ledger()
         self.put_all(ledger, bucket, 0, 1)
