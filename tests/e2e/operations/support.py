@@ -38,7 +38,7 @@ class Shared:
     @classmethod
     def start(cls):
         if cls.cluster is None:
-            cls.cluster = harness.Cluster()
+            cls.cluster = harness.Cluster(settings="[epochs]\nwrite_epoch_seconds = 10\n")  # so long space waits for readers, twice
         return cls.cluster
 
     @classmethod
@@ -100,10 +100,10 @@ class OperationTest(harness.ClusterTest):
     def keys(self, **words):
         return [entry["Key"] for entry in self.clients[1].list_objects_v2(Bucket=self.name, **words).get("Contents", [])]
 
-    def refused(self, code, call, **words):
+    def refused(self, code, call, *values, **words):
         """The answer to a call that must end with this code (on HEAD: the status)."""
         try:
-            answer = call(**words)
+            answer = call(*values, **words)
         except botocore.exceptions.ClientError as error:
             self.assertEqual(error.response["Error"]["Code"], code, error.response)
             return error.response

@@ -79,7 +79,7 @@ class CompleteMultipartUpload(OperationTest):
         part = self.plain().upload_part(Bucket=self.name, Key="k", UploadId=upload_id, PartNumber=1, Body=body)
         parts = [{"PartNumber": 1, "ETag": part["ETag"]}]
         self.refused("InvalidRequest", self.complete, upload_id=upload_id, parts=parts, MpuObjectSize=8)
-        self.refused("BadDigest", self.complete, upload_id=upload_id, parts=parts, ChecksumCRC64NVME="rosUhgp5mIh=", ChecksumType="FULL_OBJECT")
+        self.refused("BadDigest", self.complete, upload_id=upload_id, parts=parts, ChecksumCRC64NVME="rosUhgp5mIk=", ChecksumType="FULL_OBJECT")
         self.absent()
         answer = self.complete(upload_id, parts, MpuObjectSize=9, ChecksumCRC64NVME="rosUhgp5mIg=", ChecksumType="FULL_OBJECT")
         self.assertEqual((answer["ChecksumCRC64NVME"], answer["ChecksumType"]), ("rosUhgp5mIg=", "FULL_OBJECT"))

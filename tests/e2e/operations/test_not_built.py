@@ -14,6 +14,9 @@ class NotBuilt(OperationTest):
     def made_up(self, shape, depth=0):
         """The least that this shape of boto3's model takes."""
         if shape.type_name == "structure":
+            if getattr(shape, "is_tagged_union", False):  # one of its members
+                name, member = next(iter(shape.members.items()))
+                return {name: self.made_up(member, depth + 1)}
             return {name: self.made_up(member, depth + 1) for name, member in shape.members.items() if name in shape.required_members}
         if shape.type_name == "list":
             return [self.made_up(shape.member, depth + 1)]
