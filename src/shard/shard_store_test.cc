@@ -1,5 +1,6 @@
 #include "shard/shard_store.h"
 
+#include "segment/codec.h"
 #include "shard/test_support.h"
 
 namespace predastore::shard {
@@ -89,6 +90,34 @@ TEST_F(ShardStoreTest, a_fetch_gives_sixteen_segments_and_none_past_the_end) {
       machine_.store->fetch(key_of(1), WriteId{5}, SegmentIndex{40}, 1, machine_.soon()));
   ASSERT_TRUE(none);
   EXPECT_TRUE(none->empty());
+}
+
+TEST_F(ShardStoreTest, a_range_of_a_compressed_shard_reads_its_segments_and_no_others) {
+  std::vector<Segment> segments;
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    std::string text(kSegmentSizeBytes, static_cast<char>('a' + i));
+    for (std::size_t at = 0; at < 400 * i; ++at) text[at * 8] = static_cast<char>(at * 37 + i);
+    const auto encoded = segment::encode_payload(segment::Codec::lz4, Buffer::take(text));
+    ASSERT_EQ(encoded.codec, segment::Codec::lz4);
+    Segment made;
+    made.index = SegmentIndex{i};
+    made.logical_size_bytes = static_cast<std::uint32_t>(text.size());
+    made.codec = static_cast<std::uint8_t>(encoded.codec);
+    made.stored = encoded.stored;
+    made.crc32 = segment::crc32(encoded.stored);
+    segments.push_back(std::move(made));
+  }
+  const std::uint64_t wanted = segments[7].stored.size() + segments[8].stored.size();
+  auto writer = machine_.store->create(key_of(1), stamp_of(5));
+  ASSERT_TRUE(machine_.run(write_shard(std::move(writer), segments, machine_.soon())));
+  const std::uint64_t before = machine_.store->status().read_bytes;
+  const auto some = machine_.run(
+      machine_.store->fetch(key_of(1), WriteId{5}, SegmentIndex{7}, 2, machine_.soon()));
+  ASSERT_TRUE(some);
+  ASSERT_EQ(some->size(), 2U);
+  EXPECT_EQ(some->at(0).stored.text(), segments[7].stored.text());
+  EXPECT_EQ(some->at(1).stored.text(), segments[8].stored.text());
+  EXPECT_LE(machine_.store->status().read_bytes - before, wanted + 2 * 256);  // and their headers
 }
 
 TEST_F(ShardStoreTest, what_is_not_committed_does_not_exist) {
