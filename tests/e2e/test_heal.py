@@ -52,7 +52,7 @@ class Heal(HealTest):
         repaired = {node["name"]: node["chunks_repaired"] for node in done["nodes"]}
         harness.log(f"chunks repaired by each node: {repaired}")
         self.assertEqual(sum(repaired.values()), 40)  # what it had before was not touched
-        self.assertGreaterEqual(min(repaired.values()), 5)
+        self.assertGreaterEqual(min(repaired.values()), 1)  # each had a share, as large as it was free
         self.cluster.wait_healthy()
         self.cluster.kill(1)
         ledger.verify(self.cluster.boto3(3), "without a node that was there all the time")
