@@ -23,7 +23,7 @@ class NotBuilt(OperationTest):
         if shape.type_name == "map":
             return {}
         if shape.type_name == "string":
-            return shape.enum[0] if shape.enum else "x"
+            return shape.enum[0] if shape.enum else "x" * max(1, shape.metadata.get("min", 1))
         return {"integer": 1, "long": 1, "boolean": True, "blob": b"x", "timestamp": datetime.datetime(2030, 1, 1)}[shape.type_name]
 
     def test_each_says_so(self):
