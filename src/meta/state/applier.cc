@@ -3,19 +3,42 @@
 #include <algorithm>
 
 namespace predastore::meta {
+namespace {
+
+Error unknown(const std::string& what) {
+  return make_error(ErrorCode::Unsupported, what + ", which this build does not know");
+}
+
+// Names what is not known in an entry whose version is.
+std::string unknown_in(std::string_view bytes) {
+  pb::Entry entry;
+  (void)entry.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  for (const pb::Proposal& proposal : entry.proposals()) {
+    const pb::Command& command = proposal.command();
+    const auto& fields = command.GetReflection()->GetUnknownFields(command);
+    if (command.body_case() == pb::Command::BODY_NOT_SET && !fields.empty())
+      return "a kind of command (" + std::to_string(fields.field(0).number()) + ")";
+  }
+  return "an entry with fields";
+}
+
+}  // namespace
 
 Result<std::string> Applier::apply(std::string_view bytes) {
   pb::Entry entry;
   if (!entry.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return make_error(ErrorCode::Corruption, "an entry of the metadata log cannot be read");
   if (entry.version() != kEntryVersion)
-    return make_error(ErrorCode::Unsupported, "an entry of a version unknown to this build");
+    return unknown("an entry of version " + std::to_string(entry.version()));
+  // A field that is passed over would make another state here than where it is known.
+  entry.DiscardUnknownFields();
+  if (entry.ByteSizeLong() != bytes.size()) return unknown(unknown_in(bytes));
   time_ms_ = entry.time_ms();
   pb::EntryAnswer answers;
   for (const pb::Proposal& proposal : entry.proposals()) {
     *answers.add_answers() = apply_proposal(proposal);
     if (is_unknown_)
-      return make_error(ErrorCode::Unsupported, "a command of a version unknown to this build");
+      return unknown("a command of version " + std::to_string(proposal.command().version()));
     if (state_.view().failure()) return *state_.view().failure();
   }
   return answers.SerializeAsString();
