@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include "admin/growth_json.h"
+#include "admin/join_record.h"
 #include "base/text.h"
 #include "model/node_digest.h"
 
@@ -78,6 +79,7 @@ Task<Result<std::string>> TopologyApi::answer_nodes(GrowthRequest request) {
   PREDA_CO_TRY(NodeRecord node, co_await find_node(request.name));
   if (request.action == "drain") co_return co_await drain(std::move(node));
   if (request.action == "activate") co_return co_await activate(std::move(node));
+  if (request.action == "join") co_return co_await join(std::move(node), request.body);
   if (request.action == "replace")
     co_return co_await replace(std::move(node), text_of(wanted, "with"));
   if (request.action != "remove") co_return nothing_there();
@@ -150,9 +152,36 @@ Task<Result<std::string>> TopologyApi::put_node(std::string body) {
   node.cluster_address = text_of(wanted, "cluster");
   node.s3_address = text_of(wanted, "s3");
   node.admin_address = text_of(wanted, "admin");
+  if (wanted.contains("token")) {
+    // First of all: a node that is registered without it could not be joined by its token.
+    PREDA_CO_TRY(
+        const JoinRecord record,
+        issued_token(text_of(wanted, "token"),
+                     static_cast<std::int64_t>(number_of(wanted, "expires_ms", 0)), now_ms()));
+    meta::SettingChange change{join_setting(node.node), std::nullopt, encode_join_record(record)};
+    PREDA_CO_CHECK(co_await meta_.change_setting(std::move(change), deadline()));
+  }
   PREDA_CO_CHECK(co_await growth_.put_node(node, deadline()));
   PREDA_CO_TRY(const meta::Topology topology, co_await growth_.topology(deadline()));
   co_return json::serialize(node_json(node, topology));
+}
+
+std::int64_t TopologyApi::now_ms() const {
+  return env_.clock.wall_now().time_since_epoch().count();
+}
+
+// By comparison with what was read, so that of two machines one is refused.
+Task<Result<std::string>> TopologyApi::join(NodeRecord node, std::string body) {
+  PREDA_CO_TRY(const json::object wanted, object_of(body));
+  PREDA_CO_TRY(const auto stored, co_await meta_.get_setting(join_setting(node.node), deadline()));
+  const JoinClaim claim{text_of(wanted, "token"), text_of(wanted, "machine")};
+  PREDA_CO_TRY(const JoinRecord record, claim_join(stored, claim, now_ms()));
+  std::string text = encode_join_record(record);
+  if (text != *stored) {
+    meta::SettingChange change{join_setting(node.node), stored, std::move(text)};
+    PREDA_CO_CHECK(co_await meta_.change_setting(std::move(change), deadline()));
+  }
+  co_return fmt::format("{{\"node\":\"{}\",\"state\":\"joined\"}}", node.name);
 }
 
 Task<Result<std::uint64_t>> TopologyApi::start_rebalance() {

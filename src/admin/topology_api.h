@@ -35,6 +35,7 @@ class TopologyApi {
   Task<Result<std::string>> answer_ring(GrowthRequest request);
   Task<Result<std::string>> list_nodes();
   Task<Result<std::string>> put_node(std::string body);
+  Task<Result<std::string>> join(NodeRecord node, std::string body);
   Task<Result<std::string>> drain(NodeRecord node);
   Task<Result<std::string>> activate(NodeRecord node);
   Task<Result<std::string>> remove(NodeRecord node, bool is_dead);
@@ -54,6 +55,7 @@ class TopologyApi {
   Task<Result<void>> give_vote(NodeId from, NodeId to);
   Task<Result<std::uint64_t>> start_rebalance();
   Instant deadline() const;
+  std::int64_t now_ms() const;
 
   Environment env_;
   ClusterView& view_;

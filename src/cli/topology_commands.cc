@@ -11,6 +11,7 @@
 #include "cli/exit_codes.h"
 #include "cli/growth_client.h"
 #include "cli/node_add.h"
+#include "cli/node_join.h"
 
 namespace predastore::cli {
 
@@ -29,6 +30,8 @@ struct Parsed {
   bool is_removed = false;
   bool is_dead = false;
   NodeAddOptions added;
+  NodeTokenOptions token;
+  NodeJoinOptions joined;
 };
 using Shared = std::shared_ptr<Parsed>;
 
@@ -108,6 +111,51 @@ int replace_node(const Parsed& parsed) {
   return change_node(parsed, "replace", body);
 }
 
+void add_address_options(CLI::App& app, NodeAddress& address, std::string& ca_directory) {
+  app.add_option("--ca", ca_directory, "Where ca.pem and ca.key are")->required();
+  app.add_option("--host", address.host, "The address of its host")->required();
+  app.add_option("--s3-port", address.s3_port, "Where it serves S3")->capture_default_str();
+  app.add_option("--cluster-port", address.cluster_port, "Where it listens to nodes")
+      ->capture_default_str();
+  app.add_option("--admin-port", address.admin_port, "Where its administration is")
+      ->capture_default_str();
+}
+
+// The three ways into the cluster.
+void add_joining(CLI::App& node, const Shared& parsed) {
+  CLI::App* added =
+      add(node, parsed, "add", "Make a new node's files here and register it", [](const Parsed& p) {
+        NodeAddOptions options = p.added;
+        options.name = p.name;
+        return node_add(p.cluster, options);
+      });
+  added->add_option("NAME", parsed->name, "What it is to be called")->required();
+  add_address_options(*added, parsed->added.address, parsed->added.ca_directory);
+  added->add_option("--out", parsed->added.out, "The directory to make, for that host")->required();
+  CLI::App* token = add(node, parsed, "token", "Register a new node and make its join token",
+                        [](const Parsed& p) {
+                          NodeTokenOptions options = p.token;
+                          options.name = p.name;
+                          return node_token(p.cluster, options);
+                        });
+  token->add_option("NAME", parsed->name, "What it is to be called")->required();
+  add_address_options(*token, parsed->token.address, parsed->token.ca_directory);
+  token->add_option("--valid-hours", parsed->token.valid_hours, "In which it can be used")
+      ->check(CLI::Range(1, 24 * 365))
+      ->capture_default_str();
+  token->add_option("--out", parsed->token.out,
+                    "The file to make, for its owner only (default: standard output)");
+  CLI::App* joined = node.add_subcommand("join", "Make this machine the node of a token");
+  joined
+      ->add_option("--token", parsed->joined.token_file, "The file of the token; -: standard input")
+      ->required();
+  joined
+      ->add_option("--data", parsed->joined.directory,
+                   "The directory to make: configuration, certificates, data")
+      ->required();
+  joined->callback([parsed] { *parsed->command = [parsed] { return node_join(parsed->joined); }; });
+}
+
 void add_nodes(CLI::App& root, const Shared& parsed) {
   CLI::App* node = root.add_subcommand("node", "The nodes of the cluster");
   node->require_subcommand(1);
@@ -116,15 +164,7 @@ void add_nodes(CLI::App& root, const Shared& parsed) {
     app->add_option("NAME", parsed->name, "Its name, or its id")->required();
     return app;
   };
-  CLI::App* added = named(
-      add(*node, parsed, "add", "Make a new node's files and register it", [](const Parsed& p) {
-        NodeAddOptions options = p.added;
-        options.name = p.name;
-        return node_add(p.cluster, options);
-      }));
-  added->add_option("--ca", parsed->added.ca_directory, "Where ca.pem and ca.key are")->required();
-  added->add_option("--host", parsed->added.host, "The address of its host")->required();
-  added->add_option("--out", parsed->added.out, "The directory to make, for that host")->required();
+  add_joining(*node, parsed);
   named(add(*node, parsed, "drain", "Move everything off a node, and place nothing there any more",
             [](const Parsed& p) { return change_node(p, "drain", {}); }));
   named(add(*node, parsed, "activate", "Let a draining node take shards again",
@@ -139,6 +179,9 @@ void add_nodes(CLI::App& root, const Shared& parsed) {
       "EXAMPLES\n"
       "    predastore node ls\n"
       "    predastore node add n4 --ca ca --host 10.0.0.4 --out n4 --config n1/predastore.toml\n"
+      "    predastore node token n4 --ca ca --host 10.0.0.4 --out n4.token --config "
+      "n1/predastore.toml\n"
+      "    predastore node join --token n4.token --data /var/lib/predastore    on 10.0.0.4\n"
       "    predastore node drain n2 && predastore job ls && predastore node remove n2\n"
       "    predastore node remove n3 --dead\n"
       "    predastore node replace n3 --with n4\n\n"
