@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "env/host.h"
@@ -48,24 +50,18 @@ GrowthAnswer ask_cluster(const ClusterChoice& cluster, std::string method, std::
   return answer;
 }
 
-std::string text_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string{value->as_string()} : std::string{};
-}
-
-double number_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_number() ? value->to_number<double>() : 0.0;
-}
-
-std::string size_text(double bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  std::size_t unit = 0;
-  while (bytes >= 1024 && unit + 1 < std::size(kUnits)) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return fmt::format("{:.{}f} {}", bytes, unit == 0 ? 0 : 1, kUnits[unit]);
+int set_cluster_rate(const ClusterChoice& cluster, const std::string& target,
+                     const std::string& rate) {
+  std::uint64_t bytes = 0;
+  const char* end = rate.data() + rate.size();
+  const auto parsed = std::from_chars(rate.data(), end, bytes);
+  if (parsed.ec != std::errc{} || parsed.ptr != end)
+    return fail(kExitUsage, fmt::format("\"{}\" is no number of bytes a second", rate));
+  json::object wanted;
+  wanted["bytes_per_second"] = static_cast<std::int64_t>(bytes);
+  const GrowthAnswer answer = ask_cluster(cluster, "PUT", target, wanted);
+  if (answer.exit_code == kExitOk) fmt::print("{}", answer.text);
+  return answer.exit_code;
 }
 
 }  // namespace predastore::cli

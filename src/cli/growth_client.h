@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/admin_client.h"
+#include "cli/answer_fields.h"
 
 namespace predastore::cli {
 
@@ -25,8 +26,8 @@ struct GrowthAnswer {
 GrowthAnswer ask_cluster(const ClusterChoice& cluster, std::string method, std::string target,
                          const boost::json::object& body = {});
 
-std::string text_of(const boost::json::object& object, const char* key);
-double number_of(const boost::json::object& object, const char* key);
-std::string size_text(double bytes);
+// Sets what may be read a second; `rate` is as the user wrote it. The exit code.
+int set_cluster_rate(const ClusterChoice& cluster, const std::string& target,
+                     const std::string& rate);
 
 }  // namespace predastore::cli

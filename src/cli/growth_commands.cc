@@ -33,16 +33,6 @@ struct Parsed {
 };
 using Shared = std::shared_ptr<Parsed>;
 
-CLI::App* add(CLI::App& parent, const Shared& parsed, const std::string& name,
-              const std::string& help, std::function<int(const Parsed&)> run) {
-  CLI::App* app = parent.add_subcommand(name, help);
-  add_cluster_options(*app, parsed->cluster);
-  app->callback([parsed, run = std::move(run)] {
-    *parsed->command = [parsed, run] { return run(*parsed); };
-  });
-  return app;
-}
-
 // ---- jobs
 
 std::string job_line(const json::object& job) {
@@ -84,8 +74,7 @@ int job_ls(const Parsed& parsed) {
     fmt::print("{}", answer.text);
     return kExitOk;
   }
-  const json::value* jobs = answer.body.if_contains("jobs");
-  if (jobs != nullptr && jobs->is_array()) print_jobs(jobs->as_array());
+  if (const json::array* jobs = list_of(answer.body, "jobs")) print_jobs(*jobs);
   return kExitOk;
 }
 
@@ -95,10 +84,10 @@ int watch(const Parsed& parsed, std::uint64_t id) {
   for (;;) {
     const GrowthAnswer answer = ask_cluster(parsed.cluster, "GET", "/v1/jobs");
     if (answer.exit_code != 0 && answer.exit_code != kExitUnreachable) return answer.exit_code;
-    const json::value* jobs = answer.body.if_contains("jobs");
+    const json::array* jobs = list_of(answer.body, "jobs");
     const json::object* found = nullptr;
-    if (jobs != nullptr && jobs->is_array()) {
-      for (const json::value& job : jobs->as_array()) {
+    if (jobs != nullptr) {
+      for (const json::value& job : *jobs) {
         if (job.is_object() && number_of(job.as_object(), "id") == static_cast<double>(id))
           found = &job.as_object();
       }
@@ -130,33 +119,26 @@ int start_job(const Parsed& parsed, const json::object& wanted) {
 }
 
 int set_rate(const Parsed& parsed) {
-  std::uint64_t rate = 0;
-  if (!CLI::detail::lexical_cast(parsed.rate, rate))
-    return fail(kExitUsage, fmt::format("\"{}\" is no number of bytes a second", parsed.rate));
-  json::object wanted;
-  wanted["bytes_per_second"] = static_cast<std::int64_t>(rate);
-  const GrowthAnswer answer = ask_cluster(parsed.cluster, "PUT", "/v1/jobs/rate", wanted);
-  if (answer.exit_code != 0) return answer.exit_code;
-  fmt::print("{}", answer.text);
-  return kExitOk;
+  return set_cluster_rate(parsed.cluster, "/v1/jobs/rate", parsed.rate);
 }
 
 void add_jobs(CLI::App& root, const Shared& parsed) {
   CLI::App* job = root.add_subcommand("job", "Background work: migration, rebalancing");
   job->require_subcommand(1);
-  add(*job, parsed, "ls", "List the jobs", job_ls);
+  add_asking_command(*job, parsed, "ls", "List the jobs", job_ls);
   const auto with_id = [&](CLI::App* app) {
     app->add_option("ID", parsed->job, "As `job ls` shows it")->required();
   };
-  with_id(add(*job, parsed, "watch", "Follow a job until it ends",
-              [](const Parsed& p) { return watch(p, p.job); }));
+  with_id(add_asking_command(*job, parsed, "watch", "Follow a job until it ends",
+                             [](const Parsed& p) { return watch(p, p.job); }));
   for (const std::string verb : {"pause", "resume", "cancel"}) {
-    with_id(add(*job, parsed, verb, "Have a job " + verb + "d",
-                [verb](const Parsed& p) { return change_job(p, verb); }));
+    with_id(add_asking_command(*job, parsed, verb, "Have a job " + verb + "d",
+                               [verb](const Parsed& p) { return change_job(p, verb); }));
   }
-  with_id(add(*job, parsed, "retry", "Have a job that failed go on at once",
-              [](const Parsed& p) { return change_job(p, "retry"); }));
-  add(*job, parsed, "rate", "How many bytes a second all jobs may read together", set_rate)
+  with_id(add_asking_command(*job, parsed, "retry", "Have a job that failed go on at once",
+                             [](const Parsed& p) { return change_job(p, "retry"); }));
+  add_asking_command(*job, parsed, "rate", "How many bytes a second all jobs may read together",
+                     set_rate)
       ->add_option("BYTES", parsed->rate, "0: without a limit")
       ->required();
   job->footer(
@@ -182,8 +164,8 @@ int migrate(const Parsed& parsed) {
 void add_rs(CLI::App& root, const Shared& parsed) {
   CLI::App* rs = root.add_subcommand("rs", "Reed-Solomon schemes");
   rs->require_subcommand(1);
-  CLI::App* app =
-      add(*rs, parsed, "migrate", "Bring old objects to the scheme of their bucket", migrate);
+  CLI::App* app = add_asking_command(*rs, parsed, "migrate",
+                                     "Bring old objects to the scheme of their bucket", migrate);
   app->add_option("BUCKET", parsed->name, "Whose objects");
   app->add_flag("--all", parsed->is_all, "Those of all buckets");
   app->add_flag("--watch", parsed->is_watched, "Follow the job until it ends");

@@ -23,21 +23,6 @@ struct Parsed {
 };
 using Shared = std::shared_ptr<Parsed>;
 
-CLI::App* add(CLI::App& parent, const Shared& parsed, const std::string& name,
-              const std::string& help, std::function<int(const Parsed&)> run) {
-  CLI::App* app = parent.add_subcommand(name, help);
-  add_cluster_options(*app, parsed->cluster);
-  app->callback([parsed, run = std::move(run)] {
-    *parsed->command = [parsed, run] { return run(*parsed); };
-  });
-  return app;
-}
-
-const json::array* list_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_array() ? &value->as_array() : nullptr;
-}
-
 void print_nodes(const json::object& heal) {
   const json::array* nodes = list_of(heal, "nodes");
   if (nodes == nullptr || nodes->empty()) return;
@@ -61,6 +46,8 @@ void print_damaged(const json::object& heal) {
   for (const json::value& value : *damaged) {
     if (!value.is_object()) continue;
     const json::object& chunk = value.as_object();
+    const std::string key = text_of(chunk, "key");
+    if (!key.empty()) fmt::print("  {}/{}\n  ", text_of(chunk, "bucket"), key);
     fmt::print("  object id {}  chunk {:.0f}  {:.0f} good shards of the {:.0f} it needs\n",
                text_of(chunk, "object_id"), number_of(chunk, "chunk"),
                number_of(chunk, "shards_good"), number_of(chunk, "shards_needed"));
@@ -103,15 +90,7 @@ int show(const Parsed& parsed, const GrowthAnswer& answer) {
 }
 
 int set_rate(const Parsed& parsed) {
-  std::uint64_t rate = 0;
-  if (!CLI::detail::lexical_cast(parsed.rate, rate))
-    return fail(kExitUsage, fmt::format("\"{}\" is no number of bytes a second", parsed.rate));
-  json::object wanted;
-  wanted["bytes_per_second"] = static_cast<std::int64_t>(rate);
-  const GrowthAnswer answer = ask_cluster(parsed.cluster, "PUT", "/v1/heal/rate", wanted);
-  if (answer.exit_code != 0) return answer.exit_code;
-  fmt::print("{}", answer.text);
-  return kExitOk;
+  return set_cluster_rate(parsed.cluster, "/v1/heal/rate", parsed.rate);
 }
 
 }  // namespace
@@ -122,16 +101,20 @@ void add_heal_commands(CLI::App& root, std::function<int()>* command) {
   parsed->cluster.directory = "predastore-demo";
   CLI::App* heal = root.add_subcommand("heal", "The repair of what is missing or damaged");
   heal->require_subcommand(1);
-  add(*heal, parsed, "status", "How far it is, what is left, what cannot be repaired",
+  add_asking_command(
+      *heal, parsed, "status", "How far it is, what is left, what cannot be repaired",
       [](const Parsed& p) { return show(p, ask_cluster(p.cluster, "GET", "/v1/heal")); });
-  add(*heal, parsed, "start", "Look on all drives for what is missing, and heal it",
+  add_asking_command(
+      *heal, parsed, "start", "Look on all drives for what is missing, and heal it",
       [](const Parsed& p) { return show(p, ask_cluster(p.cluster, "POST", "/v1/heal/start")); });
-  add(*heal, parsed, "pause", "Repair nothing until it is resumed",
+  add_asking_command(
+      *heal, parsed, "pause", "Repair nothing until it is resumed",
       [](const Parsed& p) { return show(p, ask_cluster(p.cluster, "POST", "/v1/heal/pause")); });
-  add(*heal, parsed, "resume", "Go on",
-      [](const Parsed& p) { return show(p, ask_cluster(p.cluster, "POST", "/v1/heal/resume")); });
-  add(*heal, parsed, "rate", "How many bytes of chunks a second all nodes may repair together",
-      set_rate)
+  add_asking_command(*heal, parsed, "resume", "Go on", [](const Parsed& p) {
+    return show(p, ask_cluster(p.cluster, "POST", "/v1/heal/resume"));
+  });
+  add_asking_command(*heal, parsed, "rate",
+                     "How many bytes of chunks a second all nodes may repair together", set_rate)
       ->add_option("BYTES", parsed->rate, "0: without a limit")
       ->required();
   heal->footer(

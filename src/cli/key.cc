@@ -1,11 +1,10 @@
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <chrono>
 
 #include "access/access_keys.h"
 #include "cli/admin_client.h"
+#include "cli/answer_fields.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "env/host.h"
@@ -16,25 +15,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text_of(const json::object& object, const char* name) {
-  const json::value* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string{value->as_string()} : "";
-}
-
-std::string time_of(const json::object& object, const char* name) {
-  const json::value* value = object.if_contains(name);
-  const std::int64_t ms =
-      value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
-  if (ms == 0) return "-";
-  const std::chrono::sys_seconds at{std::chrono::seconds{ms / 1000}};
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}", at);
-}
-
-bool is_enabled(const json::object& object) {
-  const json::value* value = object.if_contains("enabled");
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
 std::string list_text(const json::object& all) {
   std::string out = fmt::format("{:<20}  {:<8}  {:<19}  {:<19}  {}\n", "ID", "STATE",
                                 "CREATED (UTC)", "SECRET SINCE (UTC)", "DESCRIPTION");
@@ -43,9 +23,10 @@ std::string list_text(const json::object& all) {
   for (const json::value& entry : list->as_array()) {
     if (!entry.is_object()) continue;
     const json::object& key = entry.as_object();
-    out += fmt::format("{:<20}  {:<8}  {:<19}  {:<19}  {}\n", text_of(key, "access_key_id"),
-                       is_enabled(key) ? "enabled" : "disabled", time_of(key, "created_ms"),
-                       time_of(key, "secret_changed_ms"), text_of(key, "description"));
+    out += fmt::format(
+        "{:<20}  {:<8}  {:<19}  {:<19}  {}\n", text_of(key, "access_key_id"),
+        flag_of(key, "enabled") ? "enabled" : "disabled", time_text(integer_of(key, "created_ms")),
+        time_text(integer_of(key, "secret_changed_ms")), text_of(key, "description"));
   }
   return out;
 }
@@ -79,7 +60,7 @@ std::string answer_text(const KeyCommand& command, const json::object& answer) {
   if (command.action == "ls") return list_text(answer);
   if (command.action == "create" || command.action == "rotate") return secret_text(answer);
   return fmt::format("{} is {}\n", text_of(answer, "access_key_id"),
-                     is_enabled(answer) ? "enabled" : "disabled");
+                     flag_of(answer, "enabled") ? "enabled" : "disabled");
 }
 
 int exit_code_of(unsigned status) {

@@ -35,25 +35,10 @@ struct Parsed {
 };
 using Shared = std::shared_ptr<Parsed>;
 
-CLI::App* add(CLI::App& parent, const Shared& parsed, const std::string& name,
-              const std::string& help, std::function<int(const Parsed&)> run) {
-  CLI::App* app = parent.add_subcommand(name, help);
-  add_cluster_options(*app, parsed->cluster);
-  app->callback([parsed, run = std::move(run)] {
-    *parsed->command = [parsed, run] { return run(*parsed); };
-  });
-  return app;
-}
-
-bool flag_of(const json::object& object, const char* key) {
-  const json::value* found = object.if_contains(key);
-  return found != nullptr && found->is_bool() && found->as_bool();
-}
-
 const json::array& members_of(const GrowthAnswer& answer) {
   static const json::array kNone;
-  const json::value* members = answer.body.if_contains("members");
-  return members != nullptr && members->is_array() ? members->as_array() : kNone;
+  const json::array* members = list_of(answer.body, "members");
+  return members != nullptr ? *members : kNone;
 }
 
 int show(const Parsed& parsed, const GrowthAnswer& answer) {
@@ -141,13 +126,15 @@ void add_meta_commands(CLI::App& root, std::function<int()>* command) {
   parsed->cluster.directory = "predastore-demo";
   CLI::App* meta = root.add_subcommand("meta", "The replicas of the metadata");
   meta->require_subcommand(1);
-  add(*meta, parsed, "ls", "List them, as the leader sees them",
+  add_asking_command(
+      *meta, parsed, "ls", "List them, as the leader sees them",
       [](const Parsed& p) { return show(p, ask_cluster(p.cluster, "GET", "/v1/meta")); });
   const auto named = [&](CLI::App* app) {
     app->add_option("NODE", parsed->name, "Its name, or its id")->required();
     return app;
   };
-  named(add(*meta, parsed, "add", "Have a node keep a replica that votes", add_member))
+  named(
+      add_asking_command(*meta, parsed, "add", "Have a node keep a replica that votes", add_member))
       ->add_flag("--learner", parsed->is_learner, "Let it learn only; `meta promote` later");
   const std::pair<const char*, const char*> verbs[] = {
       {"promote", "Let a replica that has caught up vote"},
@@ -156,8 +143,8 @@ void add_meta_commands(CLI::App& root, std::function<int()>* command) {
       {"transfer", "Have the replica of this node lead"}};
   for (const auto& [verb, help] : verbs) {
     const std::string name = verb;
-    named(add(*meta, parsed, name, help,
-              [name](const Parsed& p) { return show(p, change(p, name)); }));
+    named(add_asking_command(*meta, parsed, name, help,
+                             [name](const Parsed& p) { return show(p, change(p, name)); }));
   }
   CLI::App* recover = meta->add_subcommand(
       "recover",

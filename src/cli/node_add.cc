@@ -38,13 +38,10 @@ bool wait_until_it_answers(const DemoLayout& layout, std::uint32_t number) {
 bool wait_until_it_is_up(const ClusterChoice& cluster, const std::string& name) {
   for (int i = 0; i < 300; ++i) {
     const GrowthAnswer answer = ask_cluster(cluster, "GET", "/v1/nodes");
-    const json::value* list = answer.body.if_contains("nodes");
-    if (list != nullptr && list->is_array()) {
-      for (const json::value& value : list->as_array()) {
+    if (const json::array* list = list_of(answer.body, "nodes")) {
+      for (const json::value& value : *list) {
         const json::object& object = value.as_object();
-        const json::value* up = object.if_contains("up");
-        if (text_of(object, "name") == name && up != nullptr && up->is_bool() && up->as_bool())
-          return true;
+        if (text_of(object, "name") == name && flag_of(object, "up")) return true;
       }
     }
     std::this_thread::sleep_for(kLookAgainAfter);
@@ -83,10 +80,9 @@ int register_node(const ClusterChoice& cluster, const node::NodeEntry& entry, js
 
 Result<std::vector<node::NodeEntry>> current_nodes(const GrowthAnswer& answer) {
   std::vector<node::NodeEntry> nodes;
-  const json::value* list = answer.body.if_contains("nodes");
-  if (list == nullptr || !list->is_array())
-    return make_error(ErrorCode::Internal, "the answer names no nodes");
-  for (const json::value& value : list->as_array()) {
+  const json::array* list = list_of(answer.body, "nodes");
+  if (list == nullptr) return make_error(ErrorCode::Internal, "the answer names no nodes");
+  for (const json::value& value : *list) {
     const json::object& object = value.as_object();
     if (text_of(object, "state") == "departed") continue;
     node::NodeEntry entry;

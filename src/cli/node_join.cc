@@ -1,6 +1,5 @@
 #include "cli/node_join.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -40,11 +39,6 @@ std::string random_hex(std::size_t size_bytes) {
 std::int64_t now_ms() {
   ProductionHost host{1};
   return host.environment().clock.wall_now().time_since_epoch().count();
-}
-
-std::string time_text(std::int64_t ms) {
-  return fmt::format("{:%Y-%m-%d %H:%M} UTC",
-                     std::chrono::sys_seconds{std::chrono::seconds{ms / 1000}});
 }
 
 // ---- where the authority is
@@ -206,7 +200,7 @@ int node_token(const ClusterChoice& cluster, const NodeTokenOptions& options) {
   }
   if (options.out.empty()) fmt::print("{}\n", *line);
   fmt::print(stderr,
-             "node {} (id {:016x}) is registered; its token is good once, until {}\n"
+             "node {} (id {:016x}) is registered; its token is good once, until {} UTC\n"
              "Whoever has the token is this node: treat it as a password.\n"
              "next, on its machine: predastore node join --token {} --data DIR\n",
              options.name, token->node.id.value(), time_text(token->expires_ms),
@@ -221,7 +215,7 @@ int node_join(const NodeJoinOptions& options) {
   if (!token) return fail(kExitFailed, token.error().detail);
   // By this machine's clock, for a clear word; the cluster goes by its own.
   if (now_ms() >= token->expires_ms)
-    return fail(kExitFailed, fmt::format("the token expired at {}; `predastore node remove {} "
+    return fail(kExitFailed, fmt::format("the token expired at {} UTC; `predastore node remove {} "
                                          "--dead` and make another one",
                                          time_text(token->expires_ms), token->node.name));
   std::error_code error;

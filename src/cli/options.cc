@@ -1,10 +1,9 @@
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <chrono>
 
 #include "cli/admin_client.h"
+#include "cli/answer_fields.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "env/host.h"
@@ -22,31 +21,24 @@ bool is_bucket_name(const std::string& name) {
          name.find_first_not_of(kAllowed) == std::string::npos && name.front() != '.';
 }
 
-std::string text_of(const json::object& object, const char* name) {
+// Text as it is, anything else as JSON.
+std::string shown(const json::object& object, const char* name) {
   const json::value* value = object.if_contains(name);
   if (value == nullptr) return "";
   return value->is_string() ? std::string{value->as_string()} : json::serialize(*value);
 }
 
-std::string time_of(const json::object& object) {
-  const json::value* value = object.if_contains("created_ms");
-  const std::int64_t ms =
-      value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
-  const std::chrono::sys_seconds at{std::chrono::seconds{ms / 1000}};
-  return fmt::format("{:%Y-%m-%d %H:%M:%S}", at);
-}
-
 std::string bucket_line(const json::object& bucket) {
-  return fmt::format("{:<30}  {:<6}  {:<11}  {:<19}\n", text_of(bucket, "name"),
-                     text_of(bucket, "rs"), text_of(bucket, "compression"), time_of(bucket));
+  return fmt::format("{:<30}  {:<6}  {:<11}  {:<19}\n", shown(bucket, "name"), shown(bucket, "rs"),
+                     shown(bucket, "compression"), time_text(integer_of(bucket, "created_ms")));
 }
 
 std::string buckets_text(const json::object& answer) {
   std::string out = fmt::format("{:<30}  {:<6}  {:<11}  {:<19}\n", "BUCKET", "RS", "COMPRESSION",
                                 "CREATED (UTC)");
-  const json::value* list = answer.if_contains("buckets");
-  if (list == nullptr || !list->is_array()) return out + bucket_line(answer);
-  for (const json::value& entry : list->as_array()) {
+  const json::array* list = list_of(answer, "buckets");
+  if (list == nullptr) return out + bucket_line(answer);
+  for (const json::value& entry : *list) {
     if (entry.is_object()) out += bucket_line(entry.as_object());
   }
   return out;
@@ -55,7 +47,7 @@ std::string buckets_text(const json::object& answer) {
 std::string cluster_text(const json::object& answer) {
   std::string out;
   for (const auto& [name, value] : answer)
-    out += fmt::format("{:<16} {}\n", std::string_view{name}, text_of(answer, name.data()));
+    out += fmt::format("{:<16} {}\n", std::string_view{name}, shown(answer, name.data()));
   return out;
 }
 

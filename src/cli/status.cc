@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "cli/admin_client.h"
+#include "cli/answer_fields.h"
 #include "cli/commands.h"
 #include "cli/exit_codes.h"
 #include "env/host.h"
@@ -15,30 +16,6 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_string() ? std::string{value->as_string()} : "";
-}
-std::int64_t number_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_number() ? value->to_number<std::int64_t>() : 0;
-}
-bool flag_of(const json::object& object, const char* key) {
-  const json::value* value = object.if_contains(key);
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
-std::string size_text(std::int64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes);
-  std::size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
-    value /= 1024;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
-}
-
 std::string upper(std::string text) {
   for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return text;
@@ -46,7 +23,7 @@ std::string upper(std::string text) {
 
 std::string node_line(const json::object& node) {
   const bool is_up = text_of(node, "state") == "up";
-  const std::string state = !is_up                       ? "DOWN"
+  const std::string state = !is_up ? flag_of(node, "unused") ? "unused" : "DOWN"
                             : !flag_of(node, "drive_ok") ? "DRIVE"
                             : flag_of(node, "leader")    ? "up, leader"
                                                          : "up";
@@ -72,7 +49,7 @@ std::string drive_lines(const json::object& node) {
     const bool is_new = !flag_of(drive, "reconciled");
     if (drives.size() == 1 && state == "ok" && !is_new) continue;
     std::string shown = is_new && state == "ok" ? "new" : state;
-    if (state == "rebuilding") shown += fmt::format(" {} %", number_of(drive, "rebuilt_per_cent"));
+    if (state == "rebuilding") shown += fmt::format(" {} %", integer_of(drive, "rebuilt_per_cent"));
     if (flag_of(drive, "given_up")) shown = "given up";
     out += fmt::format("        {:<44}  {:<16}  {} of {}\n", text_of(drive, "place"), shown,
                        size_text(number_of(drive, "used_bytes")),
@@ -120,18 +97,18 @@ std::string status_text(const std::string& text) {
   const json::object& all = parsed.as_object();
   const json::value* list = all.if_contains("nodes");
   const json::array nodes = list != nullptr && list->is_array() ? list->as_array() : json::array{};
-  const std::int64_t up = number_of(all, "nodes_up");
+  const std::int64_t up = integer_of(all, "nodes_up");
   std::string out = fmt::format(
       "cluster  {}  {} of {} nodes up, {}", upper(text_of(all, "state")), up, nodes.size(),
       flag_of(all, "readable") ? "all data readable" : "NOT all data readable");
   if (flag_of(all, "readable"))
-    out +=
-        fmt::format(" ({}, can lose {} more)", text_of(all, "rs"), number_of(all, "failures_left"));
+    out += fmt::format(" ({}, can lose {} more)", text_of(all, "rs"),
+                       integer_of(all, "failures_left"));
   const std::string leader = text_of(all, "leader");
   out += fmt::format("\nraft     leader {}, term {}\n", leader.empty() ? "none" : leader,
-                     number_of(all, "term"));
-  out += fmt::format("data     {} objects, {} chunks wait for repair\n", number_of(all, "objects"),
-                     number_of(all, "repair_pending"));
+                     integer_of(all, "term"));
+  out += fmt::format("data     {} objects, {} chunks wait for repair\n", integer_of(all, "objects"),
+                     integer_of(all, "repair_pending"));
   out +=
       fmt::format("{:<6}  {:<21}  {:<21}  {:<10}  {}\n", "NODE", "ADDRESS", "S3", "STATE", "USED");
   for (const json::value& node : nodes) {

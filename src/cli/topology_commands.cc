@@ -35,16 +35,6 @@ struct Parsed {
 };
 using Shared = std::shared_ptr<Parsed>;
 
-CLI::App* add(CLI::App& parent, const Shared& parsed, const std::string& name,
-              const std::string& help, std::function<int(const Parsed&)> run) {
-  CLI::App* app = parent.add_subcommand(name, help);
-  add_cluster_options(*app, parsed->cluster);
-  app->callback([parsed, run = std::move(run)] {
-    *parsed->command = [parsed, run] { return run(*parsed); };
-  });
-  return app;
-}
-
 // ---- nodes
 
 int node_ls(const Parsed& parsed) {
@@ -56,15 +46,12 @@ int node_ls(const Parsed& parsed) {
   }
   fmt::print("{:<8}  {:<16}  {:<9}  {:<5}  {:>6}  {:<21}  {:<21}  {}\n", "NAME", "ID", "STATE",
              "UP", "WEIGHT", "CLUSTER", "S3", "VOTER");
-  const json::value* nodes = answer.body.if_contains("nodes");
-  if (nodes == nullptr || !nodes->is_array()) return kExitOk;
-  for (const json::value& value : nodes->as_array()) {
+  const json::array* nodes = list_of(answer.body, "nodes");
+  if (nodes == nullptr) return kExitOk;
+  for (const json::value& value : *nodes) {
     if (!value.is_object()) continue;
     const json::object& node = value.as_object();
-    const auto flag = [&](const char* key) {
-      const json::value* found = node.if_contains(key);
-      return found != nullptr && found->is_bool() && found->as_bool() ? "yes" : "no";
-    };
+    const auto flag = [&](const char* key) { return flag_of(node, key) ? "yes" : "no"; };
     fmt::print("{:<8}  {:<16}  {:<9}  {:<5}  {:>6.0f}  {:<21}  {:<21}  {}\n", text_of(node, "name"),
                text_of(node, "id"), text_of(node, "state"), flag("up"), number_of(node, "weight"),
                text_of(node, "cluster_address"), text_of(node, "s3_address"), flag("voter"));
@@ -123,8 +110,8 @@ void add_address_options(CLI::App& app, NodeAddress& address, std::string& ca_di
 
 // The three ways into the cluster.
 void add_joining(CLI::App& node, const Shared& parsed) {
-  CLI::App* added =
-      add(node, parsed, "add", "Make a new node's files here and register it", [](const Parsed& p) {
+  CLI::App* added = add_asking_command(
+      node, parsed, "add", "Make a new node's files here and register it", [](const Parsed& p) {
         NodeAddOptions options = p.added;
         options.name = p.name;
         return node_add(p.cluster, options);
@@ -132,12 +119,12 @@ void add_joining(CLI::App& node, const Shared& parsed) {
   added->add_option("NAME", parsed->name, "What it is to be called")->required();
   add_address_options(*added, parsed->added.address, parsed->added.ca_directory);
   added->add_option("--out", parsed->added.out, "The directory to make, for that host")->required();
-  CLI::App* token = add(node, parsed, "token", "Register a new node and make its join token",
-                        [](const Parsed& p) {
-                          NodeTokenOptions options = p.token;
-                          options.name = p.name;
-                          return node_token(p.cluster, options);
-                        });
+  CLI::App* token = add_asking_command(
+      node, parsed, "token", "Register a new node and make its join token", [](const Parsed& p) {
+        NodeTokenOptions options = p.token;
+        options.name = p.name;
+        return node_token(p.cluster, options);
+      });
   token->add_option("NAME", parsed->name, "What it is to be called")->required();
   add_address_options(*token, parsed->token.address, parsed->token.ca_directory);
   token->add_option("--valid-hours", parsed->token.valid_hours, "In which it can be used")
@@ -159,20 +146,22 @@ void add_joining(CLI::App& node, const Shared& parsed) {
 void add_nodes(CLI::App& root, const Shared& parsed) {
   CLI::App* node = root.add_subcommand("node", "The nodes of the cluster");
   node->require_subcommand(1);
-  add(*node, parsed, "ls", "List them", node_ls);
+  add_asking_command(*node, parsed, "ls", "List them", node_ls);
   const auto named = [&](CLI::App* app) {
     app->add_option("NAME", parsed->name, "Its name, or its id")->required();
     return app;
   };
   add_joining(*node, parsed);
-  named(add(*node, parsed, "drain", "Move everything off a node, and place nothing there any more",
-            [](const Parsed& p) { return change_node(p, "drain", {}); }));
-  named(add(*node, parsed, "activate", "Let a draining node take shards again",
-            [](const Parsed& p) { return change_node(p, "activate", {}); }));
-  named(add(*node, parsed, "remove", "Take a drained node, or one that is dead, out for good",
-            remove_node))
+  named(add_asking_command(*node, parsed, "drain",
+                           "Move everything off a node, and place nothing there any more",
+                           [](const Parsed& p) { return change_node(p, "drain", {}); }));
+  named(add_asking_command(*node, parsed, "activate", "Let a draining node take shards again",
+                           [](const Parsed& p) { return change_node(p, "activate", {}); }));
+  named(add_asking_command(*node, parsed, "remove",
+                           "Take a drained node, or one that is dead, out for good", remove_node))
       ->add_flag("--dead", parsed->is_dead, "It is down and will not come back");
-  named(add(*node, parsed, "replace", "Give the place of a node to another one", replace_node))
+  named(add_asking_command(*node, parsed, "replace", "Give the place of a node to another one",
+                           replace_node))
       ->add_option("--with", parsed->with, "The new node")
       ->required();
   node->footer(
@@ -191,9 +180,9 @@ void add_nodes(CLI::App& root, const Shared& parsed) {
 // ---- the ring
 
 void print_slots(const json::object& ring) {
-  const json::value* slots = ring.if_contains("slots");
-  if (slots == nullptr || !slots->is_array()) return;
-  for (const json::value& value : slots->as_array()) {
+  const json::array* slots = list_of(ring, "slots");
+  if (slots == nullptr) return;
+  for (const json::value& value : *slots) {
     if (!value.is_object()) continue;
     const json::object& slot = value.as_object();
     fmt::print("  slot {:>3.0f}  {:<8}  weight {:>3.0f}  zone {}\n", number_of(slot, "slot"),
@@ -274,23 +263,25 @@ int rebalance(const Parsed& parsed) {
 void add_ring(CLI::App& root, const Shared& parsed) {
   CLI::App* ring = root.add_subcommand("ring", "Which nodes hold what");
   ring->require_subcommand(1);
-  add(*ring, parsed, "show", "The ring, a change that is staged, and what moves",
+  add_asking_command(
+      *ring, parsed, "show", "The ring, a change that is staged, and what moves",
       [](const Parsed& p) { return show_ring(p, ask_cluster(p.cluster, "GET", "/v1/ring")); });
-  CLI::App* staged =
-      add(*ring, parsed, "assign", "Stage a change: a node in, out, or of another weight", assign);
+  CLI::App* staged = add_asking_command(
+      *ring, parsed, "assign", "Stage a change: a node in, out, or of another weight", assign);
   staged->add_option("NODE", parsed->name, "Its name, or its id")->required();
   staged->add_option("--weight", parsed->weight, "Per cent of what a usual node holds")
       ->capture_default_str();
   staged->add_option("--zone", parsed->zone, "No zone holds more shards of a chunk than it must");
   staged->add_flag("--remove", parsed->is_removed, "Take it out of the ring");
-  add(*ring, parsed, "apply", "Make the staged change the ring, and move what it moves", apply)
+  add_asking_command(*ring, parsed, "apply",
+                     "Make the staged change the ring, and move what it moves", apply)
       ->add_option("--version", parsed->version, "As `ring show` says")
       ->required();
-  add(*ring, parsed, "revert", "Forget what is staged", [](const Parsed& p) {
+  add_asking_command(*ring, parsed, "revert", "Forget what is staged", [](const Parsed& p) {
     return show_ring(p, ask_cluster(p.cluster, "POST", "/v1/ring/revert"));
   });
-  add(*ring, parsed, "rebalance", "Start the job that moves what is not where it belongs",
-      rebalance);
+  add_asking_command(*ring, parsed, "rebalance",
+                     "Start the job that moves what is not where it belongs", rebalance);
   ring->footer(
       "EXAMPLES\n"
       "    predastore ring show\n"
