@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "raft/message_codec.h"
+#include "raft/peer_link.h"
 #include "raft/replica.h"
 #include "raft/testing/test_cluster.h"
 
@@ -95,6 +97,28 @@ TEST(ReplicaRead, a_read_at_a_follower_waits_for_the_next_leader) {
   // Alone it finds none.
   cluster.crash(other_than(follower, old == other_than(follower) ? 1 : 0));
   EXPECT_FALSE(cluster.read(follower, 5s));
+}
+
+// Its index would be a number of another log.
+TEST(ReplicaRead, a_question_of_another_group_is_refused) {
+  TestCluster cluster(3);
+  cluster.start_all();
+  const NodeId leader = cluster.await_leader();
+  ASSERT_TRUE(cluster.propose(leader, "a"));
+  const auto ask = [&](Buffer head) -> Result<ReadPoint> {
+    BufferChain body{std::move(head)};
+    const auto answer =
+        cluster.world.run(cluster.at(other_than(leader))
+                              .client->call(leader, rpc::MessageType::read_index, std::move(body),
+                                            cluster.world.clock.now() + 5s));
+    if (!answer) return answer.error();
+    return decode_read_point(*answer);
+  };
+  EXPECT_EQ(ask(encode_stream_head(cluster.options.group + 1)).error().code, ErrorCode::Conflict);
+  EXPECT_EQ(ask(Buffer::copy_of("")).error().code, ErrorCode::Conflict);
+  const auto point = ask(encode_stream_head(cluster.options.group));
+  ASSERT_TRUE(point) << point.error().to_string();
+  EXPECT_GE(point->index, cluster.at(leader).machine.applied_index());
 }
 
 }  // namespace

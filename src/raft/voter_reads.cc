@@ -100,9 +100,9 @@ Task<Result<ReadPoint>> Voter::own_read_point(Instant deadline) {
 }
 
 Task<Result<ReadPoint>> Voter::ask_for_read_point(NodeId leader, Instant deadline) {
-  BufferChain nothing;
+  BufferChain head{encode_stream_head(options_.group)};
   PREDA_CO_TRY(auto stream, co_await client_.begin(leader, rpc::MessageType::read_index,
-                                                   std::move(nothing), deadline, net::Lane::raft));
+                                                   std::move(head), deadline, net::Lane::raft));
   if (is_stopping_) co_return make_error(ErrorCode::Cancelled);
   question_ = stream.get();
   Result<Buffer> answer = make_error(ErrorCode::Cancelled);
@@ -118,8 +118,14 @@ Task<void> Voter::answer_read_point(rpc::Call call) {
   if (is_stopping_) co_return;
   ++calls_;
   const Instant until = std::min(call.deadline(), env_.clock.now() + options_.election_timeout);
+  const auto group = decode_stream_head(call.body());
   Result<ReadPoint> point = make_error(ErrorCode::Unavailable, "too many reads are waiting");
-  if (reads_.size() < options_.pending_max) point = co_await own_read_point(until);
+  if (!group || *group != options_.group) {
+    // A node may have been given to another group since; what it knows is no point of this one.
+    point = make_error(ErrorCode::Conflict, "a read of another group");
+  } else if (reads_.size() < options_.pending_max) {
+    point = co_await own_read_point(until);
+  }
   if (point.has_value()) {
     BufferChain body{Buffer::take(encode_read_point(*point))};
     call.set_deadline(until);
