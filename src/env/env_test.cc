@@ -12,7 +12,7 @@
 namespace predastore {
 namespace {
 
-class EnvTest : public testing::Test {
+class EnvTest : public ::testing::Test {
  protected:
   EnvTest() {
     std::string name = std::filesystem::temp_directory_path() / "predastore-env-XXXXXX";

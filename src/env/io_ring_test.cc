@@ -17,7 +17,7 @@
 namespace predastore {
 namespace {
 
-class IoRingTest : public testing::Test {
+class IoRingTest : public ::testing::Test {
  protected:
   IoRingTest() {
     std::string name = std::filesystem::temp_directory_path() / "predastore-ring-XXXXXX";

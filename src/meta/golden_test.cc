@@ -110,7 +110,7 @@ TEST(MetaFormat, an_object_record) {
   EXPECT_EQ(from_message(*decode_record<pb::Object>(encoded)).value(), sample_object());
 }
 
-RingRecord ring_of_three() {
+RingRecord golden_ring() {
   RingRecord record;
   record.epoch = RingEpoch{1};
   for (std::uint32_t i = 0; i < 3; ++i) {
@@ -139,7 +139,7 @@ ChunkLayout sample_layout(const ring::Ring& ring) {
 }
 
 TEST(MetaFormat, a_layout_on_the_ring_lists_no_places) {
-  const ring::Ring ring = ring::Ring::make(ring_of_three()).value();
+  const ring::Ring ring = ring::Ring::make(golden_ring()).value();
   const ChunkLayout layout = sample_layout(ring);
   const std::string encoded = encode_record(compact(layout, ring));
   EXPECT_EQ(hex(encoded),
@@ -158,7 +158,7 @@ TEST(MetaFormat, a_layout_on_the_ring_lists_no_places) {
 }
 
 TEST(MetaFormat, only_what_differs_from_the_ring_is_an_exception) {
-  const ring::Ring ring = ring::Ring::make(ring_of_three()).value();
+  const ring::Ring ring = ring::Ring::make(golden_ring()).value();
   ChunkLayout layout = sample_layout(ring);
   std::swap(layout.places[0].node, layout.places[1].node);
   layout.places[1].write_id = WriteId{8};
@@ -176,7 +176,7 @@ TEST(MetaFormat, only_what_differs_from_the_ring_is_an_exception) {
 }
 
 TEST(MetaFormat, a_layout_that_makes_no_sense_is_corruption) {
-  const ring::Ring ring = ring::Ring::make(ring_of_three()).value();
+  const ring::Ring ring = ring::Ring::make(golden_ring()).value();
   const ChunkLayout layout = sample_layout(ring);
   const std::string key = chunk_key(layout.object_id, layout.chunk_index);
   const auto refuse = [&](auto change, std::string_view at) {
