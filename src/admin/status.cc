@@ -44,10 +44,17 @@ int shards_to_spare(const ChunkLayout& layout, const std::set<NodeId>& good) {
   return present - static_cast<int>(layout.rs.data_shards);
 }
 
+// A node that has no part in anything is not missed while it is down: it has not joined yet, or is
+// a spare one.
+bool is_missed(const NodeReport& node) { return node.is_up || node.may_hold_data || node.is_voter; }
+
 // Of chunks that are not in the repair queue: all their shards were made durable, and in the worst
 // case one lies on every node that is down.
 int whole_chunks_to_spare(const ClusterReport& report, const std::set<NodeId>& good) {
-  const auto down = static_cast<int>(report.nodes.size() - good.size());
+  const auto down =
+      static_cast<int>(std::ranges::count_if(report.nodes, [&](const NodeReport& node) {
+        return is_missed(node) && !good.contains(node.id);
+      }));
   return static_cast<int>(report.rs.parity_shards) -
          std::min(down, static_cast<int>(report.rs.width()));
 }
@@ -96,7 +103,10 @@ void explain_drives(const NodeReport& node, Verdict& verdict) {
 
 void explain(const ClusterReport& report, int data_spare, Verdict& verdict) {
   for (const NodeReport& node : report.nodes) {
-    if (!node.is_up) {
+    if (!is_missed(node)) {
+      verdict.warnings.push_back(fmt::format(
+          "node {} holds nothing and is not up: it is to join, or a spare one", node.name));
+    } else if (!node.is_up) {
       verdict.reasons.push_back(fmt::format("node {} is down: {}", node.name, node.problem));
     } else {
       explain_drives(node, verdict);
@@ -150,7 +160,9 @@ Verdict judge(const ClusterReport& report) {
   const bool all_vote =
       std::all_of(report.nodes.begin(), report.nodes.end(),
                   [](const NodeReport& node) { return node.voter_failure.empty(); });
-  const bool all_good = all_vote && good.size() == report.nodes.size();
+  const bool all_good = all_vote && std::ranges::all_of(report.nodes, [&](const NodeReport& node) {
+                          return good.contains(node.id) || !is_missed(node);
+                        });
   if (!verdict.is_readable) {
     verdict.state = State::unavailable;
   } else {
@@ -193,6 +205,7 @@ std::string status_json(const ClusterReport& report, const Verdict& verdict) {
     entry["id"] = hex_id(node.id);
     entry["name"] = node.name;
     entry["state"] = node.is_up ? "up" : "down";
+    if (!is_missed(node)) entry["unused"] = true;
     entry["drive_ok"] = node.is_drive_good;
     entry["voter"] = node.is_voter;
     entry["leader"] = report.leader == node.id;

@@ -27,6 +27,7 @@ struct NodeReport {
   bool is_up = false;          // answered a ping
   bool is_drive_good = false;  // and all its drives are accounted for
   bool is_voter = true;
+  bool may_hold_data = true;  // some ring names it
   std::string problem;        // why it is not up, for people
   std::string voter_failure;  // why it no longer takes part in Raft; empty when it does
   std::string version;

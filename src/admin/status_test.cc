@@ -77,6 +77,26 @@ TEST(Status, repair_that_was_not_looked_at_counts_as_one_shard_less) {
   EXPECT_EQ(judge(report).failures_left, 0U);
 }
 
+TEST(Status, a_node_without_any_part_in_the_cluster_is_not_missed) {
+  ClusterReport report = three_nodes();
+  NodeReport joining = report.nodes[2];
+  joining.id = NodeId{4};
+  joining.name = "n4";
+  joining.is_voter = joining.may_hold_data = false;
+  report.nodes.push_back(joining);
+  const Verdict whole = judge(report);
+  take_down(report, 3);
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::healthy);
+  EXPECT_EQ(verdict.failures_left, whole.failures_left);
+  EXPECT_TRUE(verdict.reasons.empty());
+  ASSERT_EQ(verdict.warnings.size(), 1U);
+  EXPECT_NE(verdict.warnings[0].find("n4"), std::string::npos);
+  EXPECT_NE(status_json(report, verdict).find("\"unused\":true"), std::string::npos);
+  report.nodes[3].may_hold_data = true;
+  EXPECT_EQ(judge(report).state, State::degraded);
+}
+
 TEST(Status, another_node_down_than_the_one_repair_waits_for_makes_data_unreadable) {
   ClusterReport report = three_nodes();
   report.state->repair_pending = 1;

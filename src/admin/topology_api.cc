@@ -18,7 +18,7 @@ namespace {
 
 constexpr Duration kTimeout = 10s;
 constexpr Duration kLookTimeout = 1500ms;
-constexpr Duration kNodesLearn = 15s;  // they look every second
+constexpr Duration kNodesLearn = 10s;  // they look every second
 constexpr Duration kAskAgainAfter = 200ms;
 constexpr const char* kStagedSetting = "ring.staged";
 constexpr std::uint32_t kPage = 1000;
@@ -118,11 +118,15 @@ Task<Result<NodeRecord>> TopologyApi::find_node(std::string name) {
 }
 
 Task<Result<bool>> TopologyApi::is_up(NodeId node) {
-  const ClusterReport report = co_await view_.look(env_.clock.now() + kLookTimeout);
-  const auto found = std::ranges::find(report.nodes, node, &NodeReport::id);
-  if (found == report.nodes.end())
-    co_return make_error(ErrorCode::Unavailable, "the node is not known here yet; come again");
-  co_return found->is_up;
+  const Instant until = env_.clock.now() + kNodesLearn;
+  for (;;) {
+    const ClusterReport report = co_await view_.look(env_.clock.now() + kLookTimeout);
+    const auto found = std::ranges::find(report.nodes, node, &NodeReport::id);
+    if (found != report.nodes.end()) co_return found->is_up;
+    if (env_.clock.now() >= until)
+      co_return make_error(ErrorCode::Unavailable, "the node is not known here yet; come again");
+    co_await sleep_for(env_.clock, kAskAgainAfter);  // it was registered a moment ago
+  }
 }
 
 // Every node that is up has the address of a new one before it is to write there. One that does not

@@ -81,6 +81,8 @@ Task<admin::ClusterReport> NodeClusterView::look(Instant deadline) {
     report.rs.parity_shards = std::min(report.rs.parity_shards, *registry.parity_min());
   for (const NodeRecord& entry : registry.nodes())
     report.nodes.push_back(report_of(entry, config.node_id));
+  for (admin::NodeReport& entry : report.nodes)
+    entry.may_hold_data = registry.may_hold_data(entry.id);
   std::ranges::sort(report.nodes, comes_before, &admin::NodeReport::name);
   const raft::ReplicaStatus own = node_.status().replica;
   report.leader = own.leader;

@@ -199,8 +199,8 @@ Task<Result<void>> Node::open_metadata() {
       meta::ReplicatedMetaService::make(env_, std::move(meta_options), *parts_->state_machine,
                                         *parts_->replica, &parts_->server, &parts_->client);
   parts_->keys = std::make_unique<access::AccessKeys>(env_, *parts_->meta);
-  parts_->registry = std::make_unique<Registry>(env_, config(), transport_, parts_->meta->growth(),
-                                                options_.refuse_peers);
+  parts_->registry = std::make_unique<Registry>(env_, config(), transport_, *parts_->meta,
+                                                parts_->meta->growth(), options_.refuse_peers);
   co_return Result<void>{};
 }
 

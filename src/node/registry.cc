@@ -11,10 +11,11 @@ constexpr Duration kLookTimeout = 5s;
 }  // namespace
 
 Registry::Registry(Environment env, const Config& config, net::Transport& transport,
-                   meta::Growth& growth, Refuse refuse)
+                   meta::MetaService& meta, meta::Growth& growth, Refuse refuse)
     : env_(env),
       self_(config.node_id),
       transport_(transport),
+      meta_(meta),
       growth_(growth),
       refuse_(std::move(refuse)),
       stopped_(env.clock) {
@@ -61,6 +62,29 @@ Task<void> Registry::look() {
   parity_min_ = topology->parity_min;
   departed.erase(self_);
   if (refuse_) refuse_(std::move(departed));
+  co_await look_at_rings(&*topology);
+}
+
+// `topology` is the caller's, which waits for this.
+Task<void> Registry::look_at_rings(const meta::Topology* topology) {
+  std::erase_if(rings_, [topology](const auto& ring) {
+    return !topology->layouts_by_epoch.contains(ring.first);
+  });
+  std::set<NodeId> named;
+  for (const RingSlot& slot : topology->ring.slots) named.insert(slot.node);
+  for (const auto& [epoch, count] : topology->layouts_by_epoch) {
+    if (!rings_.contains(epoch)) {
+      const auto ring = co_await meta_.ring(epoch, env_.clock.now() + kLookTimeout);
+      if (!ring) {
+        named_.reset();
+        co_return;
+      }
+      std::set<NodeId>& nodes = rings_[epoch];
+      for (const RingSlot& slot : ring->slots) nodes.insert(slot.node);
+    }
+    named.insert(rings_[epoch].begin(), rings_[epoch].end());
+  }
+  named_ = std::move(named);
 }
 
 }  // namespace predastore::node

@@ -104,6 +104,9 @@ class Join(Growing):
         self.assert_refused(again, "node of that name")
         self.assertFalse((self.cluster.base / "twice.token").exists())
         self.assertEqual(self.names()["n9"], "active")
+        self.assertEqual(self.cluster.wait_healthy()["failures_left"], 1)  # a node that is to join is not missed
+        shown = self.cluster.run("status", "--dir", self.cluster.dir).stdout
+        self.assertRegex(shown, r"n9 .* unused")
         self.cluster.run("node", "remove", "n9", "--dead", "--dir", self.cluster.dir)
         home = self.cluster.base / "late"
         late = self.join(path.read_text(), home, check=False)
