@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kTimeout = 10s;
 constexpr Duration kLookTimeout = 1500ms;
+constexpr Duration kNamesTimeout = 3s;
 
 // Of the node that leads, if it answers and is past its first look.
 const repair::HealProgress* progress_of(const ClusterReport& report) {
@@ -45,11 +46,16 @@ json::array levels_json(const repair::HealProgress& progress) {
   return levels;
 }
 
-json::array damaged_json(const repair::HealProgress& progress) {
+json::array damaged_json(const repair::HealProgress& progress,
+                         const std::map<ObjectId, repair::ObjectName>& names) {
   json::array list;
   for (const repair::DamagedChunk& chunk : progress.damaged) {
     json::object entry;
     entry["object_id"] = to_hex(chunk.object_id.span());
+    if (const auto name = names.find(chunk.object_id); name != names.end()) {
+      entry["bucket"] = name->second.bucket;
+      entry["key"] = name->second.key;
+    }
     entry["chunk"] = chunk.chunk_index.value();
     entry["shards_good"] = chunk.shards_good;
     entry["shards_needed"] = chunk.shards_needed;
@@ -75,7 +81,8 @@ json::array nodes_json(const ClusterReport& report) {
 
 }  // namespace
 
-std::string heal_json(const ClusterReport& report) {
+std::string heal_json(const ClusterReport& report,
+                      const std::map<ObjectId, repair::ObjectName>& names) {
   const repair::HealProgress* known = progress_of(report);
   const repair::HealProgress progress = known != nullptr ? *known : repair::HealProgress{};
   const bool is_paused = report.state && report.state->is_heal_paused;
@@ -101,7 +108,7 @@ std::string heal_json(const ClusterReport& report) {
     out["seconds_left"] =
         static_cast<double>(progress.bytes_left) / static_cast<double>(progress.bytes_per_second);
   out["by_redundancy"] = levels_json(progress);
-  out["damaged"] = damaged_json(progress);
+  out["damaged"] = damaged_json(progress, names);
   out["nodes"] = nodes_json(report);
   return json::serialize(out);
 }
@@ -124,7 +131,12 @@ Task<Result<std::string>> HealApi::show() {
   const ClusterReport report = co_await view_.look(env_.clock.now() + kLookTimeout);
   if (!report.state)
     co_return make_error(ErrorCode::Unavailable, "the metadata has no leader with a majority");
-  co_return heal_json(report);
+  std::set<ObjectId> damaged;
+  if (const repair::HealProgress* progress = progress_of(report)) {
+    for (const repair::DamagedChunk& chunk : progress->damaged) damaged.insert(chunk.object_id);
+  }
+  const auto names = co_await names_.find(std::move(damaged), env_.clock.now() + kNamesTimeout);
+  co_return heal_json(report, names);
 }
 
 Task<Result<std::string>> HealApi::set_paused(bool is_paused) {

@@ -6,6 +6,7 @@
 #include "admin/status.h"
 #include "env/environment.h"
 #include "meta/meta_service.h"
+#include "repair/object_names.h"
 
 namespace predastore::admin {
 
@@ -15,7 +16,7 @@ class HealApi {
  public:
   // All outlive this.
   HealApi(Environment env, ClusterView& view, meta::MetaService& meta)
-      : env_(env), view_(view), meta_(meta) {}
+      : env_(env), view_(view), meta_(meta), names_(env, meta) {}
 
   Task<Result<std::string>> answer(GrowthRequest request);  // JSON
 
@@ -29,9 +30,11 @@ class HealApi {
   Environment env_;
   ClusterView& view_;
   meta::MetaService& meta_;
+  repair::ObjectNames names_;  // of what cannot be repaired
 };
 
 // The answer of GET /v1/heal; see src/admin/openapi.yaml.
-std::string heal_json(const ClusterReport& report);
+std::string heal_json(const ClusterReport& report,
+                      const std::map<ObjectId, repair::ObjectName>& names = {});
 
 }  // namespace predastore::admin

@@ -97,7 +97,10 @@ class BeyondParity(HealTest):
         status = self.status_when("the damage is named", lambda s: s["chunks_unrepairable"] == 1)
         self.assertEqual(len(status["damaged"]), 1, status)
         self.assertLess(status["damaged"][0]["shards_good"], status["damaged"][0]["shards_needed"])
-        self.assertIn(status["damaged"][0]["object_id"], self.cluster.run("heal", "status", "--dir", self.cluster.dir).stdout)
+        self.assertEqual((status["damaged"][0]["bucket"], status["damaged"][0]["key"]), (bucket, "object/000"))
+        shown = self.cluster.run("heal", "status", "--dir", self.cluster.dir).stdout
+        self.assertIn(status["damaged"][0]["object_id"], shown)
+        self.assertIn(f"{bucket}/object/000", shown)
         self.assertEqual([entry["Key"] for entry in self.cluster.boto3(3).list_objects_v2(Bucket=bucket)["Contents"]], ["object/000"])
 
 
