@@ -3,66 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include "chunk/testing/test_cluster.h"
-#include "meta/testing/test_meta.h"
-#include "repair/testing/test_heal_nodes.h"
+#include "repair/testing/stored_chunks.h"
 
 namespace predastore::repair {
 namespace {
 
-using chunk::testing::bytes_of;
-using chunk::testing::TestCluster;
-
 constexpr std::size_t kSize = 40'000;
 
-// Three nodes with real shard stores and real metadata commands; RS(1,2), so that a chunk may have
-// two, one or no shards to spare.
-class HealerTest : public ::testing::Test {
+// Three nodes with RS(1,2), so that a chunk may have two, one or no shards to spare.
+class HealerTest : public testing::StoredChunksTest {
  protected:
-  HealerTest() {
-    nodes_.repairer = &repairer_;
-    cluster_.run(meta_.open());
-    BucketRecord bucket;
-    bucket.name = "b";
-    bucket.rs = {1, 2};
-    EXPECT_TRUE(run(meta().create_bucket(bucket, soon())));
-  }
-  ~HealerTest() override { cluster_.run(chunks_.stop()); }
+  HealerTest() : StoredChunksTest{3, {1, 2}, kSize} {}
 
-  template <class T>
-  T run(Task<T> task) {
-    return cluster_.run(std::move(task));
-  }
-  Instant soon() { return cluster_.in(600s); }
-  meta::MetaService& meta() { return meta_.service(); }
-
-  ChunkLayout put(const std::string& key, std::uint64_t seed) {
-    const auto context = run(meta().write_context("b", soon())).value();
-    chunk::ChunkTarget target;
-    cluster_.random().fill(target.object_id.bytes);
-    target.rs = context.bucket.rs;
-    target.write_epoch = context.write_epoch;
-    target.incarnation = context.bucket.incarnation;
-    ObjectPart part;
-    part.object_id = target.object_id;
-    part.size_bytes = kSize;
-    part.chunk_size_bytes = kChunkSizeBytes;
-    auto placed = chunks_.placed(std::move(target), context.ring, "b", key);
-    auto layout =
-        run(chunk::testing::write_chunk(chunks_, std::move(*placed), bytes_of(kSize, seed)));
-    EXPECT_TRUE(layout) << layout.error().to_string();
-    meta::PutObject command;
-    command.bucket = "b";
-    command.key = key;
-    command.record.etag = "e";
-    command.record.size_bytes = kSize;
-    command.record.incarnation = context.bucket.incarnation;
-    command.record.parts.push_back(part);
-    command.layouts = {*layout};
-    command.write_epoch = context.write_epoch;
-    EXPECT_TRUE(run(meta().put_object(std::move(command), soon())));
-    return *layout;
-  }
   // Chunks without the shard of node 2, which is back.
   std::vector<ChunkLayout> put_without_node_2(int count) {
     std::vector<ChunkLayout> layouts;
@@ -105,12 +57,6 @@ class HealerTest : public ::testing::Test {
     return options;
   }
 
-  TestCluster cluster_{3};
-  meta::TestMeta meta_{cluster_.env()};
-  chunk::ChunkService chunks_{cluster_.env(), cluster_, chunk::ChunkOptions{}};
-  testing::TestHealNodes nodes_{cluster_};
-  Repairer repairer_{cluster_.env(), testing::unlimited(), meta_.service(), chunks_, cluster_,
-                     nodes_,         [] { return true; }};
   bool is_leading_ = true;
   ClientLoad load_;
   Healer healer_{cluster_.env(),

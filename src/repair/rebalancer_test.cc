@@ -2,30 +2,21 @@
 
 #include <gtest/gtest.h>
 
-#include "chunk/testing/test_cluster.h"
-#include "meta/testing/test_meta.h"
 #include "repair/ring_change.h"
-#include "repair/testing/test_heal_nodes.h"
+#include "repair/testing/stored_chunks.h"
 
 namespace predastore::repair {
 namespace {
 
 using chunk::testing::bytes_of;
 using chunk::testing::joined;
-using chunk::testing::TestCluster;
 
 constexpr std::size_t kSize = 300'000;
 
-// Six nodes with real shard stores, of which the ring begins with three; real metadata commands.
-class RebalanceTest : public ::testing::Test {
+// Six nodes, of which the ring begins with three.
+class RebalanceTest : public testing::StoredChunksTest {
  protected:
-  RebalanceTest() {
-    nodes_.repairer = &repairer_;
-    run(meta_.open());
-    BucketRecord bucket;
-    bucket.name = "b";
-    bucket.rs = {2, 1};
-    EXPECT_TRUE(run(meta().create_bucket(bucket, soon())));
+  RebalanceTest() : StoredChunksTest{6, {2, 1}, kSize} {
     for (std::uint64_t id = 4; id <= 6; ++id) {
       NodeRecord node;
       node.node = NodeId{id};
@@ -34,45 +25,8 @@ class RebalanceTest : public ::testing::Test {
       EXPECT_TRUE(run(growth().put_node(node, soon())));
     }
   }
-  ~RebalanceTest() override { cluster_.run(chunks_.stop()); }
-
-  template <class T>
-  T run(Task<T> task) {
-    return cluster_.run(std::move(task));
-  }
-  void run(Task<void> task) { cluster_.run(std::move(task)); }
-  Instant soon() { return cluster_.in(600s); }
-  meta::MetaService& meta() { return meta_.service(); }
-  meta::Growth& growth() { return meta_.service().growth(); }
   meta::Topology topology() { return run(growth().topology(soon())).value(); }
 
-  void put(const std::string& key, std::uint64_t seed) {
-    const auto context = run(meta().write_context("b", soon())).value();
-    chunk::ChunkTarget target;
-    cluster_.random().fill(target.object_id.bytes);
-    target.rs = context.bucket.rs;
-    target.write_epoch = context.write_epoch;
-    target.incarnation = context.bucket.incarnation;
-    ObjectPart part;
-    part.object_id = target.object_id;
-    part.size_bytes = kSize;
-    part.chunk_size_bytes = kChunkSizeBytes;
-    auto placed = chunks_.placed(std::move(target), context.ring, "b", key);
-    auto layout =
-        run(chunk::testing::write_chunk(chunks_, std::move(*placed), bytes_of(kSize, seed)));
-    ASSERT_TRUE(layout) << layout.error().to_string();
-    meta::PutObject command;
-    command.bucket = "b";
-    command.key = key;
-    command.record.etag = "e";
-    command.record.size_bytes = kSize;
-    command.record.incarnation = context.bucket.incarnation;
-    command.record.parts.push_back(part);
-    command.layouts = {*layout};
-    command.write_epoch = context.write_epoch;
-    const auto stored = run(meta().put_object(std::move(command), soon()));
-    ASSERT_TRUE(stored) << stored.error().to_string();
-  }
   ChunkLayout layout_of(const std::string& key) {
     return run(meta().get_object("b", key, 0, kSize - 1, soon())).value().layouts.front();
   }
@@ -150,9 +104,6 @@ class RebalanceTest : public ::testing::Test {
     return options;
   }
 
-  TestCluster cluster_{6};
-  meta::TestMeta meta_{cluster_.env()};
-  chunk::ChunkService chunks_{cluster_.env(), cluster_, chunk::ChunkOptions{}, {}};
   bool is_active_ = true;
   JobRunner runner_{cluster_.env(), runner_options(), meta(), growth(),
                     [this] { return is_active_; }};
@@ -162,9 +113,6 @@ class RebalanceTest : public ::testing::Test {
         ++damage_;
       }};
   JobProgress progress_;
-  testing::TestHealNodes nodes_{cluster_};
-  Repairer repairer_{cluster_.env(), testing::unlimited(), meta_.service(), chunks_, cluster_,
-                     nodes_,         [] { return true; }};
 };
 
 TEST_F(RebalanceTest, a_new_node_gets_its_share_and_no_more_moves_than_must) {
