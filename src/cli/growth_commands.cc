@@ -137,7 +137,7 @@ void add_jobs(CLI::App& root, const Shared& parsed) {
   }
   with_id(add_asking_command(*job, parsed, "retry", "Have a job that failed go on at once",
                              [](const Parsed& p) { return change_job(p, "retry"); }));
-  add_asking_command(*job, parsed, "rate", "How many bytes a second all jobs may read together",
+  add_asking_command(*job, parsed, "rate", "How many bytes a second all jobs may move together",
                      set_rate)
       ->add_option("BYTES", parsed->rate, "0: without a limit")
       ->required();

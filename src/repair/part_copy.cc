@@ -6,6 +6,15 @@
 #include "digest/crc.h"
 
 namespace predastore::repair {
+namespace {
+
+// What is written for so many bytes, parity included: what the job's rate is about, as it is for
+// shards that are moved. A scheme with more parity costs everybody more.
+std::uint64_t written_bytes(std::uint64_t size_bytes, RsConfig rs) {
+  return size_bytes * rs.width() / rs.data_shards;
+}
+
+}  // namespace
 
 Task<Result<std::vector<ChunkLayout>>> PartCopy::run(ObjectPart part,
                                                      std::vector<ChunkLayout> layouts) {
@@ -32,7 +41,7 @@ Task<Result<std::vector<ChunkLayout>>> PartCopy::run_inline(ObjectPart part, Buf
     writer->abandon();
     co_return written.error();
   }
-  PREDA_CO_CHECK(co_await control_.step(size));
+  PREDA_CO_CHECK(co_await control_.step(written_bytes(size, target_.context.bucket.rs)));
   PREDA_CO_TRY(ChunkLayout copy, co_await writer->finish());
   std::vector<ChunkLayout> copied{std::move(copy)};
   co_return copied;
@@ -83,7 +92,7 @@ Task<Result<void>> PartCopy::copy_bytes(const ChunkLayout& from, chunk::ChunkWri
       PREDA_CO_CHECK(co_await put(std::move(piece), left, writer));
       left -= piece_size;
     }
-    PREDA_CO_CHECK(co_await control_.step(size));
+    PREDA_CO_CHECK(co_await control_.step(written_bytes(size, target_.context.bucket.rs)));
   }
   co_return Result<void>{};
 }

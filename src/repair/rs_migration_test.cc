@@ -193,6 +193,31 @@ TEST_F(RsMigrationTest, objects_change_their_scheme_and_nothing_else) {
   expect_scheme("plain", {2, 1});
 }
 
+// Parity costs the nodes what data costs them, so that a job takes as much of them as one that
+// moves shards at the same rate.
+TEST_F(RsMigrationTest, the_rate_counts_what_is_written_with_its_parity) {
+  put("plain", {3 * kChunkBytes}, 10);
+  JobRunnerOptions limited = runner_options();
+  limited.bytes_per_second = kChunkBytes;
+  JobRunner runner{cluster_.env(), limited, meta(), growth(), [this] { return is_active_; }};
+  const auto seconds_of_change_to = [&](RsConfig rs) {
+    set_scheme(rs);
+    const JobRecord job = run(growth().start_job(JobKind::rs_migrate, "b", soon())).value();
+    JobControl control{runner,
+                       run(growth().claim_job(job.id, job.claim, NodeId{1}, soon())).value()};
+    const Instant began = cluster_.clock().now();
+    EXPECT_TRUE(run(migration_.run(&control)));
+    const double seconds = std::chrono::duration<double>(cluster_.clock().now() - began).count();
+    (void)run(growth().set_job_state(control.job().id, JobState::cancelled, soon()));
+    return seconds;
+  };
+  const double wide = seconds_of_change_to({1, 2});  // 9 chunks are written
+  EXPECT_GT(wide, 8.9);
+  const double narrow = seconds_of_change_to({3, 1});  // 4 chunks
+  EXPECT_GT(narrow, 3.9);
+  EXPECT_LT(narrow, wide - 3.0);
+}
+
 TEST_F(RsMigrationTest, what_may_not_lie_with_the_metadata_any_more_goes_into_chunks) {
   meta::ClusterOptions options;
   options.inline_max_bytes = 4096;
