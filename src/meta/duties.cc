@@ -72,12 +72,14 @@ Task<void> Duties::lead() {
     const Instant now = env_.clock.now();
     if (!is_leader()) {
       next_tick = now + options_.write_epoch_interval;
+      recorded_voters_.clear();
     } else if (!state_.is_initialised()) {
       if (options_.bootstrap) (void)co_await initialise(now + kDutyTimeout);
     } else if (now >= next_tick || state_.is_refusing()) {
       (void)co_await tick(now + kDutyTimeout);
       next_tick = now + options_.write_epoch_interval;
     }
+    if (is_leader() && state_.is_initialised()) co_await record_voters();
     const Duration look = state_.is_initialised()
                               ? std::min<Duration>(options_.write_epoch_interval, 1s)
                               : kLookInterval;
@@ -106,6 +108,22 @@ Task<Result<void>> Duties::tick(Instant deadline) {
   auto answer = co_await proposer_.propose_here(std::move(command), deadline);
   if (!answer) co_return std::move(answer).error();
   co_return Result<void>{};
+}
+
+// What the rules of the metadata know of the voters follows the configuration of the log. A new
+// leader writes it down once, whatever there is; one whose change of members is lost again with its
+// leadership has a successor that does.
+Task<void> Duties::record_voters() {
+  std::set<NodeId> voters;
+  for (const raft::MemberStatus& each : replica_.group().members) {
+    if (each.member.is_voter) voters.insert(each.member.node);
+  }
+  if (voters.empty() || voters == recorded_voters_) co_return;
+  pb::Command command;
+  for (const NodeId node : voters) command.mutable_set_voters()->add_nodes(node.value());
+  const auto answer =
+      co_await proposer_.propose_here(std::move(command), env_.clock.now() + kDutyTimeout);
+  if (answer) recorded_voters_ = std::move(voters);
 }
 
 // An error is not the end: the log still has everything, and the next flush is tried in its time.

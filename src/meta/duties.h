@@ -1,5 +1,7 @@
 #pragma once
 
+#include <set>
+
 #include "env/environment.h"
 #include "env/sync.h"
 #include "meta/proposer.h"
@@ -19,7 +21,8 @@ class Duties {
   Task<Result<void>> tick(Instant deadline);
 
  private:
-  Task<void> lead();  // initialise, write epochs
+  Task<void> lead();  // initialise, write epochs, the record of who votes
+  Task<void> record_voters();
   Task<void> flush();
   Task<void> keep_session();
   bool is_leader() const { return replica_.status().role == raft::ReplicaRole::leader; }
@@ -29,6 +32,7 @@ class Duties {
   StateMachine& state_;
   raft::Replica& replica_;
   Proposer& proposer_;
+  std::set<NodeId> recorded_voters_;  // by this node, since it leads
   bool is_running_ = false;
   bool is_stopping_ = false;
   Signal changed_;

@@ -126,5 +126,35 @@ TEST_F(MetaInline, the_limit_is_set_for_the_cluster) {
   EXPECT_EQ(context().inline_max_bytes, 0U);
 }
 
+// The record of who votes follows the group: what may lie with the metadata goes by those of now.
+TEST_F(MetaInline, only_while_the_voters_of_now_bear_the_losses_of_the_scheme) {
+  const auto voting = [&](std::uint64_t count) {
+    raft::GroupStatus group;
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      raft::MemberStatus each;
+      each.member = {VoterId{id}, NodeId{id}, id <= count};
+      group.members.push_back(each);
+    }
+    meta_->replica().members = group;
+  };
+  const auto await_limit = [&](std::uint32_t wanted) {
+    const Instant until = host_.loop.clock().now() + 60s;
+    while (context().inline_max_bytes != wanted && host_.loop.clock().now() < until)
+      run(sleep_for(host_.loop.clock(), 20ms));
+    return context().inline_max_bytes == wanted;
+  };
+  ASSERT_EQ(context().inline_max_bytes, 4096U);  // as the first configuration says
+  TaskGroup duties{host_.loop.executor(), host_.loop.clock()};
+  voting(1);
+  duties.spawn(meta_->service().run());
+  EXPECT_TRUE(await_limit(0));  // RS(2,1) may lose one node, a single voter none
+  voting(3);
+  EXPECT_TRUE(await_limit(4096));
+  voting(2);
+  EXPECT_TRUE(await_limit(0));
+  run(meta_->service().stop());
+  (void)run(duties.join());
+}
+
 }  // namespace
 }  // namespace predastore::meta

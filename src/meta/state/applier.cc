@@ -53,7 +53,8 @@ pb::Answer Applier::apply_proposal(const pb::Proposal& proposal) {
   }
   // These compare what they change, so that a repeat does no harm.
   const bool needs_no_session = command.has_initialise() || command.has_open_session() ||
-                                command.has_tick() || command.has_recover();
+                                command.has_tick() || command.has_recover() ||
+                                command.has_set_voters();
   if (system_.cluster_id().empty() && !command.has_initialise()) {
     set_error(answer, make_error(ErrorCode::Unavailable, "the cluster is not initialised"));
     return answer;
@@ -143,6 +144,7 @@ Applier::Refusable Applier::execute(const pb::Command& command) {
     case pb::Command::kNewRing: return new_ring(command.new_ring());
     case pb::Command::kDropRing: return drop_ring(command.drop_ring());
     case pb::Command::kMoveParts: return move_parts(command.move_parts());
+    case pb::Command::kSetVoters: return set_voters(command.set_voters());
     case pb::Command::kRecover:
       system_.set_is_sweep_off(true);  // until an operator switches it on
       return pb::Answer{};

@@ -77,6 +77,7 @@ class Applier {
   // state/apply_topology.cc
   Refusable put_node(const pb::PutNode& command);
   Refusable set_node_state(const pb::SetNodeState& command);
+  Refusable set_voters(const pb::SetVoters& command);
   Refusable new_ring(const pb::NewRing& command);
   Refusable drop_ring(const pb::DropRing& command);
   Result<void> check_ring(const RingRecord& record);

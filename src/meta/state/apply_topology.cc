@@ -111,6 +111,19 @@ Applier::Refusable Applier::set_node_state(const pb::SetNodeState& command) {
   return pb::Answer{};
 }
 
+// Nodes that are not registered (yet) are left out.
+Applier::Refusable Applier::set_voters(const pb::SetVoters& command) {
+  for (const NodeRecord& record : state_.nodes()) {
+    const bool votes =
+        std::ranges::find(command.nodes(), record.node.value()) != command.nodes().end();
+    if (votes == record.is_voter) continue;
+    pb::Node node = to_message(record);
+    node.set_is_voter(votes);
+    state_.view().put(kTopology, keys::node(record.node), encode_record(std::move(node)));
+  }
+  return pb::Answer{};
+}
+
 // ---- rings
 
 Result<void> Applier::check_ring(const RingRecord& record) {

@@ -59,6 +59,9 @@ class ImmediateReplica final : public raft::Replica {
     return status;
   }
 
+  raft::GroupStatus group() const override { return members; }
+
+  raft::GroupStatus members;  // empty: nothing is known of any
   bool is_leader = true;
   int refuse_next = 0;   // proposals that are answered Unavailable without being done
   int lose_answers = 0;  // proposals that are done and answered TimedOut
