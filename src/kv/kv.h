@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -62,7 +63,38 @@ class KeyValueStore {
   virtual Result<void> write(const Batch& batch) = 0;
   virtual std::unique_ptr<Iterator> iterate(Family family) = 0;
   virtual Result<void> flush() = 0;  // everything written so far is durable, all families alike
+
+  // The same, looking at nothing but memory, so that a loop may call them: Unavailable where memory
+  // does not tell, and then the calls above do. A store that keeps nothing in memory has no more.
+  virtual Result<std::optional<std::string>> get_cached(Family, std::string_view) {
+    return not_in_memory();
+  }
+  virtual std::unique_ptr<Iterator> iterate_cached(Family);
+
+ protected:
+  static Error not_in_memory() {
+    return make_error(ErrorCode::Unavailable, "what is in memory does not tell");
+  }
 };
+
+// At no key, and why.
+class FailedIterator final : public Iterator {
+ public:
+  explicit FailedIterator(Error error) : error_(std::move(error)) {}
+  void seek(std::string_view) override {}
+  bool valid() const override { return false; }
+  void next() override {}
+  std::string_view key() const override { return {}; }
+  std::string_view value() const override { return {}; }
+  Result<void> status() const override { return error_; }
+
+ private:
+  Error error_;
+};
+
+inline std::unique_ptr<Iterator> KeyValueStore::iterate_cached(Family) {
+  return std::make_unique<FailedIterator>(not_in_memory());
+}
 
 struct RocksOptions {
   std::string path;

@@ -19,6 +19,7 @@ class RocksFixture final : public testing::Fixture {
   }
   ~RocksFixture() override { std::filesystem::remove_all(path_); }
   std::string path_of(const std::string& name) override { return path_ + "/" + name; }
+  bool keeps_in_memory() const override { return true; }
   std::unique_ptr<KeyValueStore> open() override { return open_copy(path_ + "/kv"); }
   std::unique_ptr<KeyValueStore> open_copy(const std::string& path) override {
     RocksOptions options;

@@ -1,5 +1,6 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -14,12 +15,15 @@ namespace predastore::kv {
 namespace {
 
 constexpr std::uint64_t kLargeValueBytes = 512;
+constexpr double kFilterBitsPerKey = 10;
 constexpr std::uint64_t kBlobFileBytes = 32u << 20;
 
 rocksdb::Slice slice_of(std::string_view text) { return {text.data(), text.size()}; }
 
 Error error_of(const rocksdb::Status& status, const std::string& what) {
   ErrorCode code = ErrorCode::Io;
+  if (status.IsIncomplete())
+    code = ErrorCode::Unavailable;  // of a read that may only look at memory
   if (status.IsCorruption() || status.IsInvalidArgument()) code = ErrorCode::Corruption;
   if (status.IsNoSpace()) code = ErrorCode::NoSpace;
   return make_error(code, what + ": " + status.ToString());
@@ -62,11 +66,10 @@ class RocksStore final : public KeyValueStore, public Checkpoints {
   }
 
   Result<std::optional<std::string>> get(Family family, std::string_view key) override {
-    std::string value;
-    const rocksdb::Status status = db_->Get({}, handle_of(family), slice_of(key), &value);
-    if (status.IsNotFound()) return std::optional<std::string>{};
-    if (!status.ok()) return error_of(status, "get");
-    return std::optional<std::string>{std::move(value)};
+    return get_with({}, family, key);
+  }
+  Result<std::optional<std::string>> get_cached(Family family, std::string_view key) override {
+    return get_with(from_memory(), family, key);
   }
 
   Result<void> write(const Batch& batch) override {
@@ -82,9 +85,9 @@ class RocksStore final : public KeyValueStore, public Checkpoints {
     return {};
   }
 
-  std::unique_ptr<Iterator> iterate(Family family) override {
-    return std::make_unique<RocksIterator>(
-        std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}, handle_of(family))));
+  std::unique_ptr<Iterator> iterate(Family family) override { return iterate_with({}, family); }
+  std::unique_ptr<Iterator> iterate_cached(Family family) override {
+    return iterate_with(from_memory(), family);
   }
 
   Result<void> flush() override {
@@ -107,6 +110,23 @@ class RocksStore final : public KeyValueStore, public Checkpoints {
   }
 
  private:
+  static rocksdb::ReadOptions from_memory() {
+    rocksdb::ReadOptions options;
+    options.read_tier = rocksdb::kBlockCacheTier;
+    return options;
+  }
+  Result<std::optional<std::string>> get_with(const rocksdb::ReadOptions& options, Family family,
+                                              std::string_view key) {
+    std::string value;
+    const rocksdb::Status status = db_->Get(options, handle_of(family), slice_of(key), &value);
+    if (status.IsNotFound()) return std::optional<std::string>{};
+    if (!status.ok()) return error_of(status, "get");
+    return std::optional<std::string>{std::move(value)};
+  }
+  std::unique_ptr<Iterator> iterate_with(const rocksdb::ReadOptions& options, Family family) {
+    return std::make_unique<RocksIterator>(
+        std::unique_ptr<rocksdb::Iterator>(db_->NewIterator(options, handle_of(family))));
+  }
   rocksdb::ColumnFamilyHandle* handle_of(Family family) const {
     PREDA_ASSERT(family < family_count_);
     return handles_[family];
@@ -155,6 +175,8 @@ Result<std::unique_ptr<KeyValueStore>> open_rocks(RocksOptions options) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
   table.format_version = 5;
+  // Most of what is looked up before it is written is not there: a filter says so without a read.
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kFilterBitsPerKey));
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
 
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -162,6 +184,7 @@ Result<std::unique_ptr<KeyValueStore>> open_rocks(RocksOptions options) {
   if (options.large_values) {
     rocksdb::ColumnFamilyOptions& large = descriptors[*options.large_values].options;
     large.enable_blob_files = true;
+    large.blob_cache = table.block_cache;
     large.min_blob_size = kLargeValueBytes;
     large.blob_file_size = kBlobFileBytes;
     large.enable_blob_garbage_collection = true;

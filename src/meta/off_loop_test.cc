@@ -1,5 +1,9 @@
-// The loop that steps Raft never waits for the database: every call of the store runs in
-// env.blocking.
+// The loop that steps Raft never waits for the database: every call of the store that may go to the
+// drive runs in env.blocking.
+#include <stdlib.h>
+
+#include <filesystem>
+
 #include "kv/memory_store.h"
 #include "meta/testing/meta_fixture.h"
 
@@ -66,6 +70,18 @@ class OffLoop : public ::testing::Test {
     return run_until_done(host_.loop, std::move(task));
   }
   Instant soon() { return host_.loop.clock().now() + 10s; }
+  std::unique_ptr<ReplicatedMetaService> service_on(const Environment& env, StateMachine& state,
+                                                    ImmediateReplica& replica) {
+    MetaOptions options;
+    options.self = NodeId{1};
+    options.bootstrap.emplace();
+    NodeRecord node;
+    node.node = NodeId{1};
+    options.bootstrap->nodes.push_back(node);
+    auto service = ReplicatedMetaService::make(env, options, state, replica, nullptr, nullptr);
+    EXPECT_TRUE(run(service->initialise(soon())));
+    return service;
+  }
 
   ProductionHost host_{2};
   WatchedBlocking blocking_{host_.blocking};
@@ -80,14 +96,7 @@ TEST_F(OffLoop, writes_reads_and_flushes_of_the_state_run_beside_the_loop) {
   const auto state = StateMachine::open(env, std::move(store)).value();
   calls_.on_the_loop = 0;  // opening it is before there is anything to hold up
   ImmediateReplica replica(env, NodeId{1}, *state);
-  MetaOptions options;
-  options.self = NodeId{1};
-  options.bootstrap.emplace();
-  NodeRecord node;
-  node.node = NodeId{1};
-  options.bootstrap->nodes.push_back(node);
-  const auto service = ReplicatedMetaService::make(env, options, *state, replica, nullptr, nullptr);
-  ASSERT_TRUE(run(service->initialise(soon())));
+  const auto service = service_on(env, *state, replica);
   BucketRecord bucket;
   bucket.name = "b";
   ASSERT_TRUE(run(service->create_bucket(bucket, soon())));
@@ -106,6 +115,38 @@ TEST_F(OffLoop, writes_reads_and_flushes_of_the_state_run_beside_the_loop) {
   EXPECT_EQ(calls_.on_the_loop, 0U);
   EXPECT_GT(calls_.beside_the_loop, 10U);
   EXPECT_GT(blocking_.submitted, 5U);
+}
+
+TEST_F(OffLoop, a_short_read_of_what_is_in_memory_changes_no_threads) {
+  std::string directory = std::filesystem::temp_directory_path() / "predastore-meta-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  {
+    const Environment real = host_.environment();
+    const Environment env{real.executor, real.clock, real.random, real.files, blocking_};
+    const auto state =
+        run(StateMachine::open_in(env, directory + "/state", kv::open_rocks)).value();
+    ImmediateReplica replica(env, NodeId{1}, *state);
+    const auto service = service_on(env, *state, replica);
+    BucketRecord bucket;
+    bucket.name = "b";
+    ASSERT_TRUE(run(service->create_bucket(bucket, soon())));
+    const auto context = run(service->write_context("b", soon()));
+    ASSERT_TRUE(context);
+    TestObjects objects;
+    ASSERT_TRUE(run(service->put_object(objects.put("b", "k", 2500, *context), soon())));
+    const std::size_t before = blocking_.submitted;
+    EXPECT_TRUE(run(service->get_object("b", "k", 0, 1 << 20, soon())));
+    EXPECT_TRUE(run(service->write_context("b", soon())));
+    EXPECT_EQ(run(service->get_object("b", "absent", 0, 1 << 20, soon())).error().code,
+              ErrorCode::NotFound);
+    EXPECT_EQ(blocking_.submitted, before);
+    ListQuery list;
+    list.bucket = "b";
+    list.max_entries = 10;
+    ASSERT_TRUE(run(service->list_objects(list, soon())));
+    EXPECT_GT(blocking_.submitted, before) << "a page may be long";
+  }
+  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -371,6 +371,34 @@ class Reader {
   State& state_;
 };
 
+// Layouts of so many bytes of an object are few enough to be put together on the loop.
+constexpr std::uint64_t kShortReadBytes = std::uint64_t{8} << 30;
+
+// Looks up a few records and no more.
+bool is_short(const pb::Query& query) {
+  switch (query.body_case()) {
+    case pb::Query::kGetBucket:
+    case pb::Query::kWriteContext:
+    case pb::Query::kGetUpload: return true;
+    case pb::Query::kGetObject:
+      return query.get_object().first_byte() > query.get_object().last_byte() ||
+             query.get_object().last_byte() - query.get_object().first_byte() < kShortReadBytes;
+    default: return false;
+  }
+}
+
+Result<std::string> answer_from(StateView& view, RingCache& rings, const pb::Query& query) {
+  State state{view, rings};
+  auto result = Reader{state}.answer(query);
+  if (view.failure()) return *view.failure();
+  pb::QueryAnswer answer;
+  if (result)
+    answer = *std::move(result);
+  else
+    set_error(answer, result.error());
+  return answer.SerializeAsString();
+}
+
 }  // namespace
 
 Result<std::string> answer_query(kv::KeyValueStore& store, RingCache& rings,
@@ -386,14 +414,19 @@ Result<std::string> answer_query(kv::KeyValueStore& store, RingCache& rings,
     return answer.SerializeAsString();
   }
   StateView view{store};
-  State state{view, rings};
-  auto result = Reader{state}.answer(query);
-  if (view.failure()) return *view.failure();
-  if (result)
-    answer = *std::move(result);
-  else
-    set_error(answer, result.error());
-  return answer.SerializeAsString();
+  return answer_from(view, rings, query);
+}
+
+std::optional<std::string> answer_at_once(kv::KeyValueStore& store, RingCache& rings,
+                                          std::string_view request) {
+  pb::Query query;
+  if (!query.ParseFromArray(request.data(), static_cast<int>(request.size())) ||
+      query.version() != kQueryVersion || !is_short(query))
+    return std::nullopt;
+  StateView view{store, StateView::From::memory};
+  auto answer = answer_from(view, rings, query);
+  if (!answer) return std::nullopt;  // what is wrong, if anything is, the whole store tells
+  return *std::move(answer);
 }
 
 }  // namespace predastore::meta

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,10 @@ inline constexpr std::size_t kLayoutsMax = 32768;
 // store. Blocks. Any thread.
 Result<std::string> answer_query(kv::KeyValueStore& store, RingCache& rings,
                                  std::string_view request);
+// The same of a short query whose records are all in memory, for the loop: none when it is no such
+// query, and then the other one answers it.
+std::optional<std::string> answer_at_once(kv::KeyValueStore& store, RingCache& rings,
+                                          std::string_view request);
 
 // One page each. A bounded scan: what lies below a common prefix is skipped, never read.
 pb::ObjectPage list_objects(State& state, Incarnation incarnation, const pb::ListObjects& query);

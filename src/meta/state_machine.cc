@@ -205,6 +205,10 @@ Result<std::string> StateMachine::apply_one(const raft::CommittedEntry& entry) {
 
 Task<Result<std::string>> StateMachine::query(std::string request) {
   if (refusal_) co_return make_error(ErrorCode::Unavailable, refusal_->detail);
+  // A change of threads and back costs more than a look at records that are in memory.
+  if (!is_replacing_ && store_ != nullptr) {
+    if (auto answer = answer_at_once(*store_, rings_, request)) co_return *std::move(answer);
+  }
   auto work = [this, held = std::move(request)] { return answer_query(*store_, rings_, held); };
   co_return co_await use(std::move(work));
 }

@@ -24,6 +24,7 @@ class Fixture {
   // Where `name`, a copy beside the store, is to be made; none when it has no files.
   virtual std::string path_of(const std::string& /*name*/) { return {}; }
   virtual std::unique_ptr<KeyValueStore> open_copy(const std::string& /*path*/) { return nullptr; }
+  virtual bool keeps_in_memory() const { return false; }
 };
 struct FixtureMaker {
   std::string name;
@@ -151,6 +152,55 @@ TEST_P(KvContract, random_operations_equal_a_map) {
       store = fixture_->open();
     }
     ASSERT_EQ(contents(*store, 0), model) << round;
+  }
+}
+
+TEST_P(KvContract, what_memory_tells_is_what_the_store_tells) {
+  auto store = fixture_->open();
+  Batch batch;
+  batch.put(0, "a", "1");
+  batch.put(1, "a", "2");
+  batch.put(1, "b", std::string(1000, 'x'));
+  ASSERT_TRUE(store->write(batch));
+  std::size_t told = 0;
+  const auto compare = [&] {
+    for (const Family family : {0u, 1u}) {
+      for (const std::string key : {"a", "b", "c"}) {
+        const auto cached = store->get_cached(family, key);
+        if (!cached) {
+          EXPECT_EQ(cached.error().code, ErrorCode::Unavailable);
+          continue;
+        }
+        ++told;
+        EXPECT_EQ(*cached, store->get(family, key).value());
+      }
+      const auto whole = store->iterate(family);
+      const auto cached = store->iterate_cached(family);
+      whole->seek("");
+      for (cached->seek(""); cached->valid(); cached->next(), whole->next()) {
+        ASSERT_TRUE(whole->valid());
+        EXPECT_EQ(cached->key(), whole->key());
+        EXPECT_EQ(cached->value(), whole->value());
+      }
+      if (cached->status()) {
+        EXPECT_FALSE(whole->valid());
+      } else {
+        EXPECT_EQ(cached->status().error().code, ErrorCode::Unavailable);
+      }
+    }
+  };
+  compare();
+  ASSERT_TRUE(store->flush());
+  compare();
+  store.reset();
+  store = fixture_->open();
+  const std::size_t before = told;
+  compare();
+  compare();  // after reads that went to the drive
+  if (fixture_->keeps_in_memory()) {
+    EXPECT_GT(told, before);
+  } else {
+    EXPECT_EQ(told, 0u);
   }
 }
 

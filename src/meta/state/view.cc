@@ -12,7 +12,7 @@ std::optional<std::string> StateView::get(kv::Family family, std::string_view ke
     const auto changed = changes->second.find(key);
     if (changed != changes->second.end()) return changed->second;
   }
-  auto stored = store_.get(family, key);
+  auto stored = from_ == From::memory ? store_.get_cached(family, key) : store_.get(family, key);
   if (!stored) {
     fail(std::move(stored).error());
     return std::nullopt;
@@ -83,7 +83,9 @@ std::uint64_t StateView::hash(std::uint64_t before) const {
 }
 
 Cursor::Cursor(StateView& view, kv::Family family)
-    : view_(view), stored_(view.store_.iterate(family)) {
+    : view_(view),
+      stored_(view.from_ == StateView::From::memory ? view.store_.iterate_cached(family)
+                                                    : view.store_.iterate(family)) {
   const auto changes = view.changes_.find(family);
   if (changes != view.changes_.end()) changes_ = &changes->second;
 }

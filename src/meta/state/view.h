@@ -19,7 +19,11 @@ namespace predastore::meta {
 // such failures, which stop a replica, apart from refusals, which are answers. One thread.
 class StateView {
  public:
-  explicit StateView(kv::KeyValueStore& store) : store_(store) {}
+  // Of a view from memory alone, which may be used on a loop, a failure may be Unavailable: then
+  // nothing is wrong, and a view of the whole store tells.
+  enum class From : std::uint8_t { store, memory };
+  explicit StateView(kv::KeyValueStore& store, From from = From::store)
+      : store_(store), from_(from) {}
   StateView(const StateView&) = delete;
   StateView& operator=(const StateView&) = delete;
 
@@ -68,6 +72,7 @@ class StateView {
   void change(kv::Family family, std::string key, Value value);
 
   kv::KeyValueStore& store_;
+  const From from_;
   std::map<kv::Family, Changes> changes_;
   std::vector<Undo> undo_;
   std::optional<Error> failure_;
