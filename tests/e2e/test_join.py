@@ -2,6 +2,7 @@
 """A machine joins a cluster with a token that was made where the authority is: once, whole or not at all. Then it serves and takes its
 share. A cluster with HTTPS grows as well."""
 import json
+import re
 import stat
 import unittest
 
@@ -105,8 +106,9 @@ class Join(Growing):
         self.assertFalse((self.cluster.base / "twice.token").exists())
         self.assertEqual(self.names()["n9"], "active")
         self.assertEqual(self.cluster.wait_healthy()["failures_left"], 1)  # a node that is to join is not missed
-        shown = self.cluster.run("status", "--dir", self.cluster.dir).stdout
-        self.assertRegex(shown, r"n9 .* unused")
+        # Nodes hear of each other in time.
+        shows = lambda: re.search(r"n9 .* unused", self.cluster.run("status", "--dir", self.cluster.dir).stdout)
+        harness.wait_for("status shows the node that is to join", shows, 60)
         self.cluster.run("node", "remove", "n9", "--dead", "--dir", self.cluster.dir)
         home = self.cluster.base / "late"
         late = self.join(path.read_text(), home, check=False)
