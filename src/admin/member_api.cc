@@ -27,6 +27,8 @@ std::optional<MemberVerb> verb_of(const std::string& text) {
 
 }  // namespace
 
+std::string promotion_of(NodeId node) { return kPromotions + hex_of(node.value()); }
+
 Instant MemberApi::deadline() const { return env_.clock.now() + kTimeout; }
 
 Task<Result<std::string>> MemberApi::answer(GrowthRequest request) {

@@ -37,6 +37,11 @@ class Membership {
   virtual Task<Result<void>> change(MemberVerb verb, NodeId node, Instant deadline) = 0;
 };
 
+// Settings of the metadata, one for each node whose replica is to vote when it has caught up; the
+// leader sees to it (node/promotions.h).
+inline constexpr const char* kPromotions = "meta/promote/";
+std::string promotion_of(NodeId node);
+
 // /v1/meta of the administration. Used on one loop.
 class MemberApi {
  public:

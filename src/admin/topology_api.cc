@@ -251,14 +251,19 @@ Task<Result<std::string>> TopologyApi::remove(NodeRecord node, bool is_dead) {
   co_return fmt::format("{{\"node\":\"{}\",\"state\":\"departed\",\"job\":{}}}", node.name, job);
 }
 
-// A voter that goes leaves a vote for the new node, which learns from then on; it is to be promoted
-// when it has caught up (`meta promote`).
+// A voter that goes leaves a vote for the new node, which learns from then on, and votes when it
+// has caught up. That it is to is written down before the old one goes.
 Task<Result<void>> TopologyApi::give_vote(NodeId from, NodeId to) {
   PREDA_CO_TRY(const GroupReport group, co_await membership_.group(deadline()));
   const auto replica_of = [&](NodeId node) {
     return std::ranges::find(group.members, node, &MemberReport::node) != group.members.end();
   };
   if (!replica_of(from)) co_return Result<void>{};
+  const bool votes = std::ranges::any_of(
+      group.members, [&](const MemberReport& each) { return each.node == from && each.is_voter; });
+  if (votes) {
+    PREDA_CO_CHECK(co_await meta_.put_setting(promotion_of(to), "1", deadline()));
+  }
   if (!replica_of(to)) {
     PREDA_CO_CHECK(co_await membership_.change(MemberVerb::add, to, deadline()));
   }

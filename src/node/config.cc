@@ -101,7 +101,7 @@ class Checker {
     }
     known_keys(root, "",
                {"cluster", "node", "listen", "storage", "drive", "io", "upkeep", "rs", "s3",
-                "limits", "epochs", "repair", "nodes"});
+                "limits", "epochs", "repair", "metadata", "nodes"});
     read_identity(root);
     read_listen(root);
     read_storage(root);
@@ -109,6 +109,7 @@ class Checker {
     read_s3(root);
     read_limits(root);
     read_repair(root);
+    read_metadata(root);
     read_nodes(root);
     check_together(root);
     return finish();
@@ -422,6 +423,13 @@ class Checker {
     const toml::table& repair = section(root, "repair", {"sweep_seconds", "reconcile_seconds"});
     read(repair, "repair", "sweep_seconds", out.sweep_seconds, 1, kYear);
     read(repair, "repair", "reconcile_seconds", out.reconcile_seconds, 1, kYear);
+  }
+
+  void read_metadata(const toml::table& root) {
+    constexpr std::uint64_t kMebi = 1 << 20;
+    const toml::table& metadata = section(root, "metadata", {"log_bytes"});
+    config_.metadata.log_bytes =
+        number(metadata, "metadata", "log_bytes", 256 * kMebi, 32 * kMebi, 64 * 1024 * kMebi);
   }
 
   void read_nodes(const toml::table& root) {

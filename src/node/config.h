@@ -45,6 +45,13 @@ struct Upkeep {
   std::uint32_t scrub_period_hours = 0;           // in which everything is read once; 0: never
 };
 
+// Of this node's replica of the metadata.
+struct MetadataBounds {
+  // So much of the log is kept for replicas that are away; who was away for longer fetches the
+  // state.
+  std::uint64_t log_bytes = 0;
+};
+
 // Times of the cluster, and of what a node does on its own drives.
 struct RepairTimes {
   std::uint32_t write_epoch_seconds = 60;  // between advances, while this node leads
@@ -84,6 +91,7 @@ struct Config {
   std::vector<std::string> s3_domains;  // BUCKET.DOMAIN is a bucket's address
   Limits limits;
   RepairTimes repair;
+  MetadataBounds metadata;
   std::vector<NodeEntry> nodes;
 };
 

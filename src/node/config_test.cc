@@ -89,6 +89,17 @@ TEST(Config, times_of_epochs_and_repair_have_defaults_and_bounds) {
   EXPECT_THAT(wrong.report("f"), HasSubstr("epochs.commit = 1 is out of range"));
 }
 
+TEST(Config, how_much_of_the_log_of_the_metadata_is_kept_has_a_default_and_bounds) {
+  const ConfigCheck plain = check_config(good_text(), "f");
+  ASSERT_TRUE(plain.config.has_value());
+  EXPECT_EQ(plain.config->metadata.log_bytes, 256U << 20);
+  const ConfigCheck set = check_config(good_text() + "[metadata]\nlog_bytes = 1073741824\n", "f");
+  ASSERT_TRUE(set.config.has_value()) << set.report("f");
+  EXPECT_EQ(set.config->metadata.log_bytes, 1U << 30);
+  const ConfigCheck wrong = check_config(good_text() + "[metadata]\nlog_bytes = 1048576\n", "f");
+  EXPECT_THAT(wrong.report("f"), HasSubstr("metadata.log_bytes = 1048576 is out of range"));
+}
+
 TEST(Config, a_good_file_is_understood_with_paths_relative_to_it) {
   const ConfigCheck check = check_config(good_text(), "/etc/predastore/n1/predastore.toml");
   ASSERT_TRUE(check.config.has_value()) << check.report("f");

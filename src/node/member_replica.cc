@@ -12,6 +12,7 @@ namespace {
 constexpr Duration kLookInterval = 300ms;
 constexpr Duration kAnnounceInterval = 1s;
 constexpr Duration kAskTimeout = 2s;
+constexpr int kLostTimeouts = 5;  // election timeouts
 constexpr const char* kIdentityFile = "/replica";
 constexpr const char* kRaftDirectory = "raft";
 
@@ -186,8 +187,32 @@ bool MemberReplica::is_to_announce() const {
   return !is_settled_ && identity_->first.empty();
 }
 
+// Damage that was met while it ran. One that differs from the others is for people to look at.
+bool MemberReplica::is_lost() const {
+  return inner_ != nullptr && inner_->status().is_damaged && !state_machine_.is_refusing();
+}
+
+// It has failed already; nothing of it touches the state any more when it is stopped. Only after a
+// while: where a command does this to everybody nobody leads then, and nobody throws away what he
+// has. Where there is no leader the node waits, as one whose replica was damaged when it started.
+Task<void> MemberReplica::give_up() {
+  const Instant now = env_.clock.now();
+  if (!lost_at_) lost_at_ = now;
+  if (now - *lost_at_ < kLostTimeouts * options_.replica.election_timeout) co_return;
+  const auto lost = inner_;
+  co_await lost->stop();
+  if (is_stopping_) co_return;
+  problem_ = lost->status().failure;
+  telemetry::log_error("this node's replica of the metadata is damaged; it waits to be replaced",
+                       {{"node", options_.self.value()}, {"error", problem_}});
+  inner_.reset();
+  identity_.reset();
+  lost_at_.reset();
+}
+
 Task<void> MemberReplica::keep() {
   while (!is_stopping_) {
+    if (is_lost()) co_await give_up();
     const bool has_one = inner_ != nullptr;
     if (has_one && inner_->status().leader) led_at_ = env_.clock.now();
     if (!has_one) {

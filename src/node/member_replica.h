@@ -72,6 +72,8 @@ class MemberReplica final : public raft::Replica {
   Task<Result<bool>> has_first_log();
   Task<Result<void>> open_inner(raft::ReplicaIdentity identity);
   Task<void> keep();
+  bool is_lost() const;
+  Task<void> give_up();
   bool is_to_announce() const;
   Task<void> decide();
   bool is_new() const;
@@ -102,7 +104,8 @@ class MemberReplica final : public raft::Replica {
   RemoteReplica remote_;
   std::optional<raft::ReplicaIdentity> identity_;
   std::shared_ptr<raft::Replica> inner_;
-  Instant led_at_{};         // when the replica here was last seen to know a leader
+  Instant led_at_{};  // when the replica here was last seen to know a leader
+  std::optional<Instant> lost_at_;
   std::string problem_;      // why there is none though there was one
   bool is_settled_ = false;  // the leader has nothing left to do for it
   bool is_becoming_ = false;

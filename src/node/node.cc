@@ -75,6 +75,7 @@ Task<void> Node::run() {
     parts.duties.spawn(parts.care->run());
   }
   if (options_.run_repair) parts.duties.spawn(parts.growing->run());
+  parts.duties.spawn(parts.promotions->run());
   parts.duties.spawn(parts.registry->run());
   parts.duties.spawn(store_root_key());
   parts.duties.spawn(watch_room());
@@ -91,6 +92,7 @@ Task<void> Node::stop() {
   parts.peers->stop();
   parts.care->stop();
   parts.growing->stop();
+  parts.promotions->stop();
   parts.registry->stop();
   co_await parts.replica->stop();
   co_await transport_.stop();
@@ -262,6 +264,8 @@ Task<Result<void>> Node::open_services() {
                              [this] { return parts_->peers->load(); }};
   parts_->growing =
       std::make_unique<Growing>(env_, config().node_id, services, [this] { return is_leader(); });
+  parts_->promotions = std::make_unique<Promotions>(env_, *parts_->meta, *parts_->replica,
+                                                    [this] { return is_leader(); });
   DriveCareOptions care = options_.care;
   care.report_interval = options_.write_epoch_interval;
   parts_->care = std::make_unique<DriveCare>(env_, config().node_id, care, *parts_->meta,

@@ -3,15 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
 
+#include "admin/member_api.h"
 #include "crypto/certificates.h"
 #include "env/host.h"
 #include "env/run_task.h"
 #include "net/memory_transport.h"
 #include "node/cluster_view.h"
+#include "node/member_replica.h"
 #include "node/node.h"
 
 namespace predastore::node {
@@ -91,6 +94,39 @@ class GatedStore final : public kv::KeyValueStore {
  private:
   std::unique_ptr<kv::KeyValueStore> inner_;
   std::shared_ptr<Gate> gate_;
+};
+
+// Damage that is met when it is next read or written; what is opened in its place is good.
+class DamagedStore final : public kv::KeyValueStore {
+ public:
+  DamagedStore(std::unique_ptr<kv::KeyValueStore> inner, std::shared_ptr<std::atomic<bool>> damaged)
+      : inner_(std::move(inner)), damaged_(std::move(damaged)) {}
+  ~DamagedStore() override {
+    if (is_met_) *damaged_ = false;
+  }
+  Result<std::optional<std::string>> get(kv::Family family, std::string_view key) override {
+    PREDA_CHECK(check());
+    return inner_->get(family, key);
+  }
+  Result<void> write(const kv::Batch& batch) override {
+    PREDA_CHECK(check());
+    return inner_->write(batch);
+  }
+  std::unique_ptr<kv::Iterator> iterate(kv::Family family) override {
+    return inner_->iterate(family);
+  }
+  Result<void> flush() override { return inner_->flush(); }
+
+ private:
+  Result<void> check() {
+    if (!*damaged_) return {};
+    is_met_ = true;
+    return make_error(ErrorCode::Corruption, "a block that is not what was written");
+  }
+
+  std::unique_ptr<kv::KeyValueStore> inner_;
+  std::shared_ptr<std::atomic<bool>> damaged_;
+  std::atomic<bool> is_met_ = false;
 };
 
 class NodeCluster : public ::testing::Test {
@@ -185,6 +221,19 @@ class NodeCluster : public ::testing::Test {
     PREDA_CO_CHECK(co_await reader->send(range, sink));
     co_return std::move(sink.text);
   }
+  Task<bool> await(std::function<bool()> condition) {
+    const Instant deadline = now() + 120s;
+    while (!condition() && now() < deadline) co_await sleep_for(host_.environment().clock, 20ms);
+    co_return condition();
+  }
+  std::optional<std::size_t> leader() const {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      if (nodes_[i] && nodes_[i]->replica().status().role == raft::ReplicaRole::leader) return i;
+    }
+    return std::nullopt;
+  }
+  // Node 3 damaged, as leader or as one that follows.
+  static Task<void> heal_while_running(NodeCluster* test, bool leads);
   void run(Task<void> task) { run_until_done(host_.loop, std::move(task)); }
 
   OpenKv open_kv_;  // of nodes that are started from now on; empty: as in production
@@ -331,6 +380,107 @@ TEST_F(NodeCluster,
     EXPECT_EQ(test->nodes_[2]->drives().drives()[0].state, shard::DriveState::ok);
     const auto again = co_await test->nodes_[0]->shards().stat(NodeId{3}, key, test->now() + 5s);
     EXPECT_TRUE(again.has_value()) << again.error().to_string();
+    co_await test->stop_all();
+  };
+  run(scenario(this));
+}
+
+Task<void> NodeCluster::heal_while_running(NodeCluster* test, bool leads) {
+  const auto damaged = std::make_shared<std::atomic<bool>>(false);
+  test->open_kv_ =
+      [damaged](kv::RocksOptions options) -> Result<std::unique_ptr<kv::KeyValueStore>> {
+    const bool is_meant = options.path.ends_with("/n3/meta/state");
+    PREDA_TRY(auto inner, kv::open_rocks(std::move(options)));
+    if (!is_meant) return inner;
+    return std::unique_ptr<kv::KeyValueStore>{
+        std::make_unique<DamagedStore>(std::move(inner), damaged)};
+  };
+  co_await test->start_all();
+  co_await test->make_bucket(*test->nodes_[0]);
+  const NodeId wanted{leads ? 3U : 1U};
+  const auto has_led = [test, wanted] { return test->leader() == wanted.value() - 1; };
+  if (!has_led()) (void)co_await test->nodes_[0]->members().lead_from(wanted, test->now() + 20s);
+  const bool led = co_await test->await(has_led);
+  EXPECT_TRUE(led);
+  const auto before = co_await test->nodes_[0]->members().list(test->now() + 20s);
+  EXPECT_TRUE(before.has_value() && before->members.size() == 3);
+
+  *damaged = true;
+  const auto set = co_await test->nodes_[0]->meta().put_setting("met", "it", test->now() + 60s);
+  EXPECT_TRUE(set.has_value()) << set.error().to_string();
+  const auto is_replaced = [damaged] { return !*damaged; };
+  const bool replaced = co_await test->await(is_replaced);
+  EXPECT_TRUE(replaced) << "the state was not opened anew";
+  const auto is_whole = [test] {
+    const auto at = test->leader();
+    if (!at || *at == 2) return false;
+    const raft::GroupStatus group = test->nodes_[*at]->replica().group();
+    const auto status = test->nodes_[2]->replica().status();
+    return group.members.size() == 3 && status.is_voter && status.failure.empty() &&
+           std::ranges::all_of(group.members, [](auto& each) { return each.member.is_voter; }) &&
+           status.applied_index >= test->nodes_[*at]->replica().status().applied_index;
+  };
+  const bool whole = co_await test->await(is_whole);
+  EXPECT_TRUE(whole);
+  const auto after = co_await test->nodes_[0]->members().list(test->now() + 20s);
+  EXPECT_TRUE(after.has_value() && before.has_value() &&
+              after->members.back().member.id != before->members.back().member.id)
+      << "it votes as its old self";
+  const auto there = co_await test->nodes_[2]->meta().get_setting("met", test->now() + 20s);
+  EXPECT_TRUE(there.has_value() && *there == "it");
+  const auto are_equal = [test] {
+    return test->nodes_[0]->state().hash_here() == test->nodes_[2]->state().hash_here();
+  };
+  const bool equal = co_await test->await(are_equal);
+  EXPECT_TRUE(equal);
+  co_await test->stop_all();
+}
+
+TEST_F(NodeCluster, damage_of_a_follower_that_is_met_while_it_runs_heals_without_a_restart) {
+  run(heal_while_running(this, false));
+}
+
+TEST_F(NodeCluster, damage_of_the_leader_that_is_met_while_it_runs_heals_without_a_restart) {
+  run(heal_while_running(this, true));
+}
+
+TEST_F(NodeCluster, a_replica_that_is_to_vote_does_so_when_it_has_caught_up) {
+  const auto scenario = [](NodeCluster* test) -> Task<void> {
+    using Kind = raft::MemberChange::Kind;
+    co_await test->start_all();
+    co_await test->make_bucket(*test->nodes_[0]);
+    MemberReplica& members = test->nodes_[0]->members();
+    if (test->leader() != 0U) (void)co_await members.lead_from(NodeId{1}, test->now() + 20s);
+    const auto first_leads = [test] { return test->leader() == 0U; };
+    const bool leads = co_await test->await(first_leads);
+    EXPECT_TRUE(leads);
+    // Which a new leader can tell when it has committed something; then it changes members, too.
+    const auto listed = co_await members.list(test->now() + 20s);
+    EXPECT_TRUE(listed.has_value());
+    const auto demoted = co_await members.change_node(Kind::demote, NodeId{3}, test->now() + 20s);
+    EXPECT_TRUE(demoted.has_value()) << demoted.error().to_string();
+    const auto votes = [test] { return test->nodes_[2]->replica().status().is_voter; };
+    const auto votes_not = [votes] { return !votes(); };
+    const bool learns = co_await test->await(votes_not);
+    EXPECT_TRUE(learns);
+    // Of one that is not there nothing is left, either.
+    const std::vector<std::string> wanted{admin::promotion_of(NodeId{3}),
+                                          admin::promotion_of(NodeId{77})};
+    for (const std::string& name : wanted) {
+      const auto set = co_await test->nodes_[1]->meta().put_setting(name, "1", test->now() + 20s);
+      EXPECT_TRUE(set.has_value());
+    }
+    const bool promoted = co_await test->await(votes);
+    EXPECT_TRUE(promoted);
+    const Instant deadline = test->now() + 60s;
+    bool is_left = true;
+    while (is_left && test->now() < deadline) {
+      const auto left = co_await test->nodes_[1]->meta().list_settings(admin::kPromotions, "", 10,
+                                                                       test->now() + 20s);
+      is_left = !left || !left->settings.empty();
+      co_await sleep_for(test->host_.environment().clock, 20ms);
+    }
+    EXPECT_FALSE(is_left);
     co_await test->stop_all();
   };
   run(scenario(this));

@@ -13,6 +13,7 @@
 #include "node/member_replica.h"
 #include "node/metered_objects.h"
 #include "node/node.h"
+#include "node/promotions.h"
 #include "node/registry.h"
 #include "object/chunked_object_store.h"
 #include "repair/repairer.h"
@@ -51,6 +52,7 @@ struct Node::Parts {
   std::unique_ptr<DriveCare> care;
   std::unique_ptr<access::AccessKeys> keys;
   std::unique_ptr<Growing> growing;
+  std::unique_ptr<Promotions> promotions;
   std::unique_ptr<Registry> registry;
   Signal stopping;    // wakes what waits between attempts
   TaskGroup serving;  // what answers other nodes

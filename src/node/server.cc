@@ -96,6 +96,7 @@ class Process {
     options.metadata_threads = {&host_.metadata_files, &host_.metadata_blocking};
     options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
     options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
+    options.raft_log_bytes = config_.metadata.log_bytes;
     options.limits.write_epochs = config_.repair.commit_epochs;
     options.limits.garbage_epochs = config_.repair.garbage_epochs;
     options.limits.inline_max_bytes = kInlineDefaultBytes;

@@ -52,8 +52,9 @@ struct ReplicaStatus {
   std::uint64_t term = 0;
   std::uint64_t commit_index = 0;
   std::uint64_t applied_index = 0;
-  std::string failure;    // not empty: this voter has stopped for good, and why
-  bool is_voter = false;  // in its own view, which may be behind
+  std::string failure;      // not empty: this voter has stopped for good, and why
+  bool is_damaged = false;  // with it: what is on the disk is not what was written
+  bool is_voter = false;    // in its own view, which may be behind
 };
 
 // The group as its leader sees it.

@@ -139,7 +139,10 @@ ReplicaStatus Voter::status() const {
   status.term = core_.term();
   status.commit_index = core_.commit_index();
   status.applied_index = applied_;
-  if (failure_.has_value()) status.failure = failure_->to_string();
+  if (failure_.has_value()) {
+    status.failure = failure_->to_string();
+    status.is_damaged = failure_->code == ErrorCode::Corruption;
+  }
   status.is_voter = core_.configuration().is_voter(options_.id);
   if (is_stopping_) return status;
   status.role = core_.role();

@@ -57,7 +57,9 @@ class Replace(harness.ClusterTest):
         # The old machine does not come back, whatever it thinks of itself.
         states = {node["name"]: node["state"] for node in self.ask("node", "ls")["nodes"]}
         self.assertEqual(states["n3"], "departed")
-        # The new one has no replica of the metadata, so it is the one whose loss they feel least; but of the data any one may go.
+        # It takes the place of a voter too, by itself.
+        harness.wait_for("the new node votes", lambda: {
+            member["name"] for member in self.ask("meta", "ls")["members"] if member["votes"]} == {"n1", "n2", "n4"}, 120)
         self.cluster.kill(4)
         ledger.verify(self.cluster.boto3(1), "with the new node down")
         self.cluster.start(4)
