@@ -25,6 +25,8 @@ bool JobControl::is_stopped() const {
   return is_lost_ || runner_.is_stopping_ || !runner_.is_active_();
 }
 
+bool JobControl::has_clients() const { return runner_.throttle_.has_clients(); }
+
 Task<Result<void>> JobControl::step(std::uint64_t bytes) {
   if (!is_stopped() && bytes > 0) co_await runner_.throttle_.pass(bytes);
   if (is_stopped()) co_return make_error(ErrorCode::Cancelled, "the job is not ours any more");

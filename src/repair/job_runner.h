@@ -52,7 +52,9 @@ class JobControl {
   // progress now and then. Cancelled: the job is paused or has ended, or is another worker's, or
   // this node does not lead any more; the worker ends with that error.
   Task<Result<void>> step(std::uint64_t bytes);
-  // The same for a while without work.
+  // Whether clients are at work: then small steps, one after the other, cost them least.
+  bool has_clients() const;
+  // The same as step() for a while without work.
   Task<Result<void>> wait(Duration duration);
   // Makes passes until one that began at the beginning finds nothing to do, so that what came
   // behind the cursor is found as well. A pass goes on from the cursor of the progress and leaves

@@ -12,7 +12,7 @@
 namespace predastore::repair {
 
 struct PartCopyOptions {
-  std::size_t window_bytes = 1u << 20;  // read at a time
+  std::size_t window_bytes = 256u << 10;  // read at a time, and paced
   Duration window_timeout = 30s;
 };
 

@@ -121,13 +121,14 @@ Task<Result<void>> RsMigration::run_objects(JobControl* control, JobPass* pass, 
     TaskGroup tasks{env_.executor, env_.clock};
     Result<void> still_ours;
     for (const meta::ListedObject& object : page.objects) {
-      (void)co_await slots.acquire(1, kNever);
+      // Within the rate that is left beside clients one object at a time keeps up; more would only
+      // make the loop and the drives busy in bursts, which is what clients feel.
+      const std::uint64_t taken = control->has_clients() ? options_.at_once : 1;
+      (void)co_await slots.acquire(taken, kNever);
+      SemaphoreHold hold{slots, taken};
       still_ours = co_await control->step(0);
-      if (!still_ours) {
-        slots.release(1);
-        break;
-      }
-      tasks.spawn(move_object(control, pass, &slots, bucket, object.key));
+      if (!still_ours) break;
+      tasks.spawn(move_object(control, pass, std::move(hold), bucket, object.key));
     }
     (void)co_await tasks.join();
     PREDA_CO_CHECK(std::move(still_ours));
@@ -137,10 +138,9 @@ Task<Result<void>> RsMigration::run_objects(JobControl* control, JobPass* pass, 
   }
 }
 
-// `slots` has given one to this.
-Task<void> RsMigration::move_object(JobControl* control, JobPass* pass, Semaphore* slots,
-                                    std::string bucket, std::string key) {
-  const SemaphoreHold slot{*slots, 1};
+Task<void> RsMigration::move_object(JobControl* control, JobPass* pass,
+                                    [[maybe_unused]] SemaphoreHold slots, std::string bucket,
+                                    std::string key) {
   const std::string name = bucket + "/" + key;
   const auto moved = co_await move_parts_of_object(control, std::move(bucket), std::move(key));
   note(control, pass, name, moved);

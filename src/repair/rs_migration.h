@@ -55,8 +55,8 @@ class RsMigration {
   Task<Result<void>> run_objects(JobControl* control, JobPass* pass, std::string bucket,
                                  std::string after);
   Task<Result<void>> run_uploads(JobControl* control, JobPass* pass, std::string bucket);
-  Task<void> move_object(JobControl* control, JobPass* pass, Semaphore* slots, std::string bucket,
-                         std::string key);
+  Task<void> move_object(JobControl* control, JobPass* pass, SemaphoreHold slots,
+                         std::string bucket, std::string key);
   Task<Result<void>> count(JobControl* control);
   Task<void> move_upload(JobControl* control, JobPass* pass, meta::UploadRecord upload);
   Task<Result<std::uint64_t>> move_parts_of_object(JobControl* control, std::string bucket,

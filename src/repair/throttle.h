@@ -32,6 +32,7 @@ class Throttle {
   Task<void> pass(std::uint64_t bytes, Instant until = kNever);
   void stop();
 
+  bool has_clients() const { return load_ && load_().in_flight > 0; }
   // What it would let through at this moment, in bytes a second; 0: without a limit.
   double current_rate();
 
