@@ -173,10 +173,17 @@ class Builder:
         self.commands = [line for line in commands.splitlines() if line.strip()]
 
     def compile_command(self, file):
+        """The command, and the text of the unity build that compiles the file among others (None: it is compiled by itself)."""
         source = f"raft/core/{file}"
         for line in self.commands:
-            if f"{source}.o" in line and " -c " in line:
-                return line
+            if " -c " not in line:
+                continue
+            if f"{source}.o" in line:
+                return line, None
+            unit = re.search(r" -c (\S+/unity/\S+\.cc)", line)
+            text = pathlib.Path(self.build, unit.group(1)).read_text() if unit else ""
+            if f'#include "{source}"' in text:
+                return line, text
         raise SystemExit(f"mutate_raft: no command compiles src/{source}")
 
     def link_command(self):
@@ -190,7 +197,11 @@ class Builder:
         text = (CORE / mutation.file).read_text().replace(mutation.before, mutation.after)
         source, compiled, program = directory / mutation.file, directory / "mutant.o", directory / "test_raft"
         source.write_text(text)
-        words = shlex.split(self.compile_command(mutation.file))
+        command, unit = self.compile_command(mutation.file)
+        if unit is not None:
+            source = directory / "unit.cc"
+            source.write_text(unit.replace(f'#include "raft/core/{mutation.file}"', f'#include "{directory / mutation.file}"'))
+        words = shlex.split(command)
         words = [word for word in words if word != "ccache" and not word.endswith("/ccache") and not word.startswith("-Werror")]
         words[words.index("-o") + 1] = str(compiled)
         words[words.index("-c") + 1] = str(source)
