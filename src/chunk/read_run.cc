@@ -252,8 +252,6 @@ Result<Buffer> ReadRun::check(std::size_t role, std::size_t row, shard::Segment 
   if (segment.index.value() != stripe_at(row).value() ||
       segment.logical_size_bytes != segment_size(row, role))
     return make_error(ErrorCode::Corruption, "another segment than was asked for");
-  if (segment::crc32(segment.stored) != segment.crc32)
-    return make_error(ErrorCode::Corruption, "a segment arrived damaged");
   return segment::decode_payload(segment.codec, std::move(segment.stored),
                                  segment.logical_size_bytes);
 }

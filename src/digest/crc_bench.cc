@@ -5,6 +5,7 @@
 #include "digest/crc.h"
 #include "digest/crc64_fold.h"
 #include "digest/hash.h"
+#include "digest/md5_lanes.h"
 
 namespace predastore::digest {
 namespace {
@@ -26,6 +27,19 @@ BENCHMARK_CAPTURE(measure, crc64nvme, [](ByteSpan b) { return crc64nvme(b); });
 BENCHMARK_CAPTURE(measure, crc64nvme_by_table, [](ByteSpan b) { return crc64nvme_by_table(b, 0); });
 BENCHMARK_CAPTURE(measure, md5, [](ByteSpan b) { return md5(b); });
 BENCHMARK_CAPTURE(measure, sha256, [](ByteSpan b) { return sha256(b); });
+
+// So many streams, 128 KiB of each; beside one stream, which is `md5`.
+void md5_lanes(benchmark::State& state) {
+  std::vector<Md5Stream> streams(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    std::vector<Md5Work> works;
+    for (Md5Stream& stream : streams) works.push_back({&stream, {as_bytes(bytes())}});
+    update_together(works);
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0) *
+                          static_cast<std::int64_t>(bytes().size()));
+}
+BENCHMARK(md5_lanes)->DenseRange(1, 8);
 
 }  // namespace
 }  // namespace predastore::digest

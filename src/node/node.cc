@@ -249,6 +249,7 @@ Task<Result<void>> Node::open_services() {
   object::ObjectOptions object_options;
   object_options.chunk_size_bytes = options_.chunk_size_bytes;
   object_options.put_budget_bytes = config().limits.put_memory_bytes;
+  object_options.hash_batches_max = options_.hash_batches_max;
   object_options.get_reserve_bytes = config().limits.get_memory_bytes / 2;
   object_options.get_ahead_bytes = config().limits.get_memory_bytes / 2;
   PREDA_CO_CHECK(object::ChunkedObjectStore::check(object_options));

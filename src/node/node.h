@@ -54,6 +54,7 @@ struct NodeOptions {
   Duration election_timeout = 1000ms;
   Duration heartbeat_interval = 100ms;
   // So much of Raft's log is kept for replicas that are away.
+  std::size_t hash_batches_max = 1;  // of bodies, on so many threads at the same time
   std::uint64_t raft_log_bytes = 256u << 20;
   meta::FlushPolicy flush;  // of the metadata
   Duration write_epoch_interval = 60s;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "admin/admin_api.h"
 #include "admin/growth_api.h"
@@ -97,6 +99,7 @@ class Process {
     options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
     options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
     options.raft_log_bytes = config_.metadata.log_bytes;
+    options.hash_batches_max = std::max(1u, std::thread::hardware_concurrency() / 4);
     options.limits.write_epochs = config_.repair.commit_epochs;
     options.limits.garbage_epochs = config_.repair.garbage_epochs;
     options.limits.inline_max_bytes = kInlineDefaultBytes;

@@ -9,6 +9,7 @@
 #include "env/sync.h"
 #include "meta/meta_service.h"
 #include "object/chunk_flights.h"
+#include "object/hash_lane.h"
 #include "object/memory_budget.h"
 #include "object/object_store.h"
 #include "object/options.h"
@@ -71,6 +72,7 @@ class ChunkedObjectStore final : public ObjectStore {
   MemoryBudget put_budget_;
   MemoryBudget get_reserve_;
   Semaphore get_ahead_;
+  HashPool hashes_;
   TaskGroup tasks_;
 };
 

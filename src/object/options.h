@@ -23,6 +23,7 @@ struct ObjectOptions {
 
   std::size_t finishing_chunks_max = 2;  // of one upload: made durable while the next is read
   std::size_t hash_backlog_max = 8;      // stripes of one upload that are not hashed yet
+  std::size_t hash_batches_max = 1;      // of several uploads each, hashed at the same time
   // Bodies below this are hashed on the loop; others beside it.
   std::size_t inline_hash_bytes = 64 * 1024;
 

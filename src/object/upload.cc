@@ -35,7 +35,8 @@ Upload::Upload(ChunkedObjectStore& store, std::string bucket, std::string key,
       body_(body),
       object_id_(new_object_id(store.env_.random, bucket_, key_)),
       rs_(context_.bucket.rs),
-      hash_(std::make_shared<HashLane>(store.env_, store.tasks_, store.options_.hash_backlog_max)),
+      hash_(std::make_shared<HashLane>(store.env_.clock, store.hashes_,
+                                       store.options_.hash_backlog_max)),
       finishing_(std::make_shared<Finishing>(store.env_.clock)) {}
 
 Task<Result<Uploaded>> Upload::run() {

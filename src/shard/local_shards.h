@@ -19,7 +19,7 @@ class LocalShards {
   struct Records {
     BufferChain bytes;
     WriteId write_id;         // of all of them
-    std::uint32_t crc32 = 0;  // of all bytes
+    std::uint32_t crc32 = 0;  // of all headers
     SemaphoreHold budget;
   };
 

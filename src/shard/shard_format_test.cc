@@ -107,9 +107,9 @@ TEST(ShardFormat, fetch_answers_are_held_against_the_question) {
   segment::encode_record_header(header,
                                 std::as_writable_bytes(std::span{record.data(), record.size()}));
   record += segment.stored.text();
-  const auto body = Buffer::take(encode_fetch_head(segment::crc32(as_bytes(record)),
-                                                   static_cast<std::uint32_t>(record.size())) +
-                                 record);
+  const std::uint32_t crc = segment::crc32(as_bytes(record).first(segment::kRecordHeaderSizeBytes));
+  const auto body =
+      Buffer::take(encode_fetch_head(crc, static_cast<std::uint32_t>(record.size())) + record);
   const FetchRequest good{key_of(0), SegmentIndex{1}, 1, WriteId{4}};
   ASSERT_TRUE(decode_fetch_answer(good, body));
   EXPECT_TRUE(same(decode_fetch_answer(good, body)->segments.front(), segment));
@@ -121,6 +121,11 @@ TEST(ShardFormat, fetch_answers_are_held_against_the_question) {
   }
   for (std::size_t size = 0; size < body.size(); ++size)
     EXPECT_FALSE(decode_fetch_answer(good, body.slice(0, size))) << size;
+  for (std::size_t at = 0; at < body.size(); ++at) {
+    std::string flipped{body.text()};
+    flipped[at] = static_cast<char>(flipped[at] ^ 4);
+    EXPECT_FALSE(decode_fetch_answer(good, Buffer::take(std::move(flipped)))) << at;
+  }
 }
 
 TEST(ShardFormat, lists_whose_count_lies_are_refused) {

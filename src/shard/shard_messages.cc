@@ -85,7 +85,7 @@ Result<FetchAnswer> decode_fetch_answer(const FetchRequest& request, Buffer body
   if (!decoder.ok() || status != 0 || total != decoder.remaining() || total > kFetchBodyMaxBytes)
     return damaged("the head of a fetch answer");
   const Buffer records = body.slice(kFetchHeadSizeBytes);
-  if (segment::crc32(records) != crc) return damaged("the CRC of a fetch answer");
+  std::uint32_t headers_crc = 0;
   std::vector<Segment> segments;
   WriteId write_id = request.write_id;
   for (std::size_t at = 0; at < records.size();) {
@@ -98,12 +98,15 @@ Result<FetchAnswer> decode_fetch_answer(const FetchRequest& request, Buffer body
         header.kind == segment::RecordKind::segment && header.key == request.key &&
         header.write_id == write_id && segments.size() < request.count &&
         header.segment_index.value() == std::uint64_t{request.first.value()} + segments.size();
+    headers_crc =
+        segment::crc32(records.bytes().subspan(at, segment::kRecordHeaderSizeBytes), headers_crc);
     if (!is_asked_for) return damaged("a record was fetched that was not asked for");
     if (!segment::is_payload_good(header, stored)) return damaged("a fetched segment is damaged");
     segments.push_back({header.segment_index, static_cast<std::uint32_t>(header.logical_size_bytes),
                         header.codec, header.payload_crc32, std::move(stored)});
     at += header.record_size_bytes();
   }
+  if (headers_crc != crc) return damaged("the CRC of a fetch answer");
   return FetchAnswer{std::move(segments), write_id, records.size()};
 }
 

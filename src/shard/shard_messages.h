@@ -18,7 +18,8 @@ namespace predastore::shard {
 //   fetch_shard    request := key segmentIndex:u32 segmentCount:u16 writeId:u64
 //                             (the seed's MSG_FETCH_SHARD, then the try; 0: any)
 //                  answer  := status:u8 crc32:u32 totalLength:u32 record*
-//                             (the seed's head; whole records as on disk)
+//                             (the seed's head; whole records as on disk). The CRC is that of
+//                             all headers, which hold the CRCs of what follows each of them
 //   store_shard    request := key stamp, then frame* on the stream; the answer is empty
 //                  frame   := 1:u8 index:u32 logicalLength:u32 codec:u8 crc32:u32
 //                             storedLength:u32 payload

@@ -373,10 +373,14 @@ Task<Result<void>> ShardStore::remove(std::vector<ShardRemoval> removals, Instan
 Task<Result<IndexEntry>> ShardStore::find(ShardKey key) {
   if (closed_) co_return make_error(ErrorCode::Unavailable, "the drive is closed");
   PREDA_CO_CHECK(writer_->available());
-  auto look_up = [index = index_, encoded = encode_shard_key(key)] {
-    return index->get(kShardFamily, encoded);
-  };
-  auto value = co_await run_blocking(env_.blocking, std::move(look_up));
+  std::string encoded = encode_shard_key(key);
+  auto value = index_->get_cached(kShardFamily, encoded);
+  if (!value) {
+    auto look_up = [index = index_, wanted = std::move(encoded)] {
+      return index->get(kShardFamily, wanted);
+    };
+    value = co_await run_blocking(env_.blocking, std::move(look_up));
+  }
   if (value && !*value) co_return make_error(ErrorCode::NotFound, "no such shard");
   auto entry = value ? decode_entry(**value) : Result<IndexEntry>{value.error()};
   if (!entry && entry.error().code == ErrorCode::Corruption) {
@@ -480,8 +484,9 @@ Task<Result<void>> ShardStore::read_piece(ShardKey key, const IndexEntry& entry,
     if (!is_good)
       co_return fail(extent.offset_bytes + at,
                      make_error(ErrorCode::Corruption, "a damaged segment"));
+    records.crc32 =
+        segment::crc32(bytes.bytes().subspan(at, kRecordHeaderSizeBytes), records.crc32);
   }
-  records.crc32 = segment::crc32(bytes, records.crc32);
   read_bytes_ += bytes.size();
   records.bytes.append(bytes);
   co_return Result<void>{};
