@@ -23,7 +23,7 @@ ChunkedObjectStore::ChunkedObjectStore(Environment env, meta::MetaService& meta,
       put_budget_(env.clock, options.put_budget_bytes, patience_of(options)),
       get_reserve_(env.clock, options.get_reserve_bytes, patience_of(options)),
       get_ahead_(env.clock, options.get_ahead_bytes),
-      hashes_(env, tasks_, options.hash_batches_max),
+      hashes_(env, tasks_, put_budget_, options.hash_batches_max),
       tasks_(env.executor, env.clock) {
   PREDA_ASSERT(check(options).has_value());
 }

@@ -157,10 +157,20 @@ Task<Result<void>> Download::run() {
     while (!window->is_done) co_await window->changed.wait();
     sent = co_await write(*window);
     windows_.pop_front();
-    if (window->has_reserve) is_reserve_used_ = false;
+    if (window->has_reserve) {
+      is_reserve_used_ = false;
+      share_reserve();
+    }
   }
   for (const auto& window : windows_) window->is_abandoned = true;
   co_return sent;
+}
+
+// Who has room for a whole window gives others the room for a stripe each when they wait.
+void Download::share_reserve() {
+  if (!store_.get_reserve_.is_short()) return;
+  reserve_bytes_ -= std::exchange(surplus_bytes_, 0);
+  surplus_.release();
 }
 
 // Whole stripes, with their parity in case they have to be decoded.
@@ -173,10 +183,27 @@ std::uint64_t Download::memory_of(const ChunkedObjectReader::Piece& piece, RsCon
   return (data * rs.width() + rs.data_shards - 1) / rs.data_shards;
 }
 
+bool Download::try_acquire_reserve(std::uint64_t bytes, RsConfig rs) {
+  const std::uint64_t whole = std::min(bytes, store_.options_.get_reserve_bytes);
+  const std::uint64_t stripe =
+      std::min<std::uint64_t>(whole, std::uint64_t{rs.width()} * kSegmentSizeBytes);
+  auto memory = store_.get_reserve_.try_acquire(stripe);
+  if (!memory) return false;
+  auto surplus = store_.get_reserve_.try_acquire(whole - stripe);
+  if (!surplus) return false;
+  reserve_ = std::move(*memory);
+  surplus_ = std::move(*surplus);
+  reserve_bytes_ = bytes;
+  surplus_bytes_ = whole - stripe;
+  is_admitted_ = true;
+  return true;
+}
+
 // Only while nothing is under way, so that nobody waits for it with memory in hand.
 Task<Result<void>> Download::acquire_reserve(std::uint64_t bytes) {
   reserve_.release();
-  reserve_bytes_ = 0;
+  surplus_.release();
+  reserve_bytes_ = surplus_bytes_ = 0;
   const std::uint64_t share = std::min(bytes, store_.options_.get_reserve_bytes);
   using Caller = MemoryBudget::Caller;
   const Caller caller = is_admitted_ ? Caller::under_way : Caller::newcomer;
@@ -196,12 +223,20 @@ Task<Result<void>> Download::fill() {
         std::max<std::uint64_t>(store_.options_.read_window_bytes / stripe, 1);
     const std::uint64_t window_end = (piece.offset_bytes / stripe + stripes) * stripe;
     piece.size_bytes = std::min(piece.size_bytes, window_end - piece.offset_bytes);
-    const std::uint64_t memory = memory_of(piece, layout.rs);
+    std::uint64_t memory = memory_of(piece, layout.rs);
     auto window = std::make_shared<Window>(store_.env_.clock);
     if (windows_.empty() && memory > reserve_bytes_) {
       const bool is_last = next_byte_ + piece.size_bytes >= end_byte_;
       const std::uint64_t full = stripes * layout.rs.width() * kSegmentSizeBytes;
-      PREDA_CO_CHECK(co_await acquire_reserve(is_last ? memory : std::max(memory, full)));
+      const std::uint64_t wanted = is_last ? memory : std::max(memory, full);
+      if (!try_acquire_reserve(wanted, layout.rs)) {
+        // Many are served at the same time: a stripe each is better than to be sent away.
+        piece.size_bytes = std::min(piece.size_bytes, stripe - piece.offset_bytes % stripe);
+        memory = memory_of(piece, layout.rs);
+        if (memory > reserve_bytes_) {
+          PREDA_CO_CHECK(co_await acquire_reserve(memory));
+        }
+      }
     }
     if (!is_reserve_used_ && memory <= reserve_bytes_) {
       is_reserve_used_ = window->has_reserve = true;

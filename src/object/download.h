@@ -77,6 +77,8 @@ class Download {
   };
 
   std::uint64_t memory_of(const ChunkedObjectReader::Piece& piece, RsConfig rs) const;
+  void share_reserve();
+  bool try_acquire_reserve(std::uint64_t bytes, RsConfig rs);
   Task<Result<void>> acquire_reserve(std::uint64_t bytes);
   Task<Result<void>> fill();
   Task<Result<void>> write(Window& window);
@@ -96,7 +98,9 @@ class Download {
   std::uint64_t end_byte_;
   std::deque<std::shared_ptr<Window>> windows_;
   SemaphoreHold reserve_;
-  std::uint64_t reserve_bytes_ = 0;
+  SemaphoreHold surplus_;            // of the reserve, beyond a stripe
+  std::uint64_t reserve_bytes_ = 0;  // of both
+  std::uint64_t surplus_bytes_ = 0;
   bool is_reserve_used_ = false;
   bool is_admitted_ = false;  // it has had memory before
   // Of the chunk that is being written, as long as it was written from its first byte.

@@ -1,5 +1,6 @@
 #include "object/hash_lane.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "env/blocking.h"
@@ -10,13 +11,31 @@ namespace predastore::object {
 
 void HashPool::enqueue(std::shared_ptr<HashLane> lane) {
   waiting_.push_back(std::move(lane));
-  if (running_count_ == batches_max_) return;
+  consider();
+}
+
+bool HashPool::is_time() const {
+  if (waiting_.empty()) return false;
+  if (is_hurried_ || memory_.is_short()) return true;
+  if (waiting_.size() >= std::min(body_count_, digest::kMd5LanesMax)) return true;
+  return std::ranges::any_of(waiting_, [](const auto& lane) { return lane->is_urgent(); });
+}
+
+void HashPool::consider() {
+  if (running_count_ == batches_max_ || !is_time()) return;
   ++running_count_;
   tasks_.spawn(run());
 }
 
+void HashPool::hurry() {
+  is_hurried_ = true;
+  consider();
+  is_hurried_ = !waiting_.empty() && running_count_ > 0;
+}
+
 Task<void> HashPool::run() {
-  while (!waiting_.empty()) {
+  while (is_time()) {
+    is_hurried_ = false;
     std::vector<std::shared_ptr<HashLane>> lanes;
     std::vector<digest::Md5Work> works;
     while (!waiting_.empty() && lanes.size() < digest::kMd5LanesMax) {
@@ -35,6 +54,12 @@ Task<void> HashPool::run() {
 
 // ---- HashLane
 
+HashLane::~HashLane() {
+  if (!is_known_) return;
+  --pool_.body_count_;
+  pool_.consider();
+}
+
 void HashLane::add_inline(ByteSpan bytes) {
   PREDA_ASSERT(!is_busy_);
   md5_.update(bytes);
@@ -42,9 +67,15 @@ void HashLane::add_inline(ByteSpan bytes) {
 
 Task<void> HashLane::add(Buffer bytes, std::shared_ptr<void> hold) {
   queue_.push_back({std::move(bytes), std::move(hold)});
+  if (!is_known_) {
+    is_known_ = true;
+    ++pool_.body_count_;
+  }
   if (!is_busy_) {
     is_busy_ = true;
     pool_.enqueue(shared_from_this());
+  } else if (is_urgent()) {
+    pool_.consider();
   }
   // Bounded by the hashing of what is queued.
   while (queue_.size() + in_work_.size() > backlog_max_) co_await changed_.wait();
@@ -68,6 +99,8 @@ bool HashLane::end_work() {
 }
 
 Task<std::string> HashLane::finish() {
+  is_ending_ = true;
+  if (is_busy_) pool_.consider();
   while (is_busy_) co_await changed_.wait();
   co_return md5_.finish();
 }

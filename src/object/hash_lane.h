@@ -9,28 +9,39 @@
 #include "digest/md5_lanes.h"
 #include "env/environment.h"
 #include "env/sync.h"
+#include "object/memory_budget.h"
 
 namespace predastore::object {
 
 class HashLane;
 
-// Hashes bodies beside the loop, what waits of several uploads together in SIMD lanes: while one
-// batch is in work the next gathers. Nobody waits for others to come. On the loop.
+// Hashes bodies beside the loop, what waits of several uploads together in SIMD lanes, which take
+// the same time for one as for eight. So bytes wait for those of other bodies that are under way,
+// but not until somebody would have to wait for their hash or for the memory they hold. On the
+// loop.
 class HashPool {
  public:
-  // So many batches at the same time, each on a thread; `tasks` outlives what is added.
-  HashPool(Environment env, TaskGroup& tasks, std::size_t batches_max)
-      : env_(env), tasks_(tasks), batches_max_(batches_max) {}
+  // So many batches at the same time, each on a thread; `tasks` and `memory` outlive what is added.
+  HashPool(Environment env, TaskGroup& tasks, const MemoryBudget& memory, std::size_t batches_max)
+      : env_(env), tasks_(tasks), memory_(memory), batches_max_(batches_max) {}
+
+  // Somebody is about to wait for memory.
+  void hurry();
 
  private:
   friend class HashLane;
   void enqueue(std::shared_ptr<HashLane> lane);
+  void consider();  // whether it is time for a batch
+  bool is_time() const;
   Task<void> run();
 
   Environment env_;
   TaskGroup& tasks_;
+  const MemoryBudget& memory_;
   std::size_t batches_max_;
+  bool is_hurried_ = false;
   std::size_t running_count_ = 0;
+  std::size_t body_count_ = 0;  // that have come here and not ended
   std::deque<std::shared_ptr<HashLane>> waiting_;
 };
 
@@ -40,6 +51,7 @@ class HashLane : public std::enable_shared_from_this<HashLane> {
   // `pool` outlives this.
   HashLane(Clock& clock, HashPool& pool, std::size_t backlog_max)
       : pool_(pool), backlog_max_(backlog_max), changed_(clock) {}
+  ~HashLane();
 
   // On the loop, at once; only as long as add() was not called.
   void add_inline(ByteSpan bytes);
@@ -56,13 +68,16 @@ class HashLane : public std::enable_shared_from_this<HashLane> {
   };
   digest::Md5Work begin_work();
   bool end_work();  // false: nothing has come meanwhile
+  bool is_urgent() const { return is_ending_ || 2 * queue_.size() >= backlog_max_; }
 
   HashPool& pool_;
   std::size_t backlog_max_;
   digest::Md5Stream md5_;
   std::deque<Piece> queue_;
   std::vector<Piece> in_work_;
-  bool is_busy_ = false;  // waits in the pool, or is in work
+  bool is_busy_ = false;   // waits in the pool, or is in work
+  bool is_known_ = false;  // counts as a body of the pool
+  bool is_ending_ = false;
   Signal changed_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "env/sync.h"
 
@@ -23,10 +24,16 @@ class MemoryBudget {
 
   // Unavailable when it is not to be had in time, or, for a newcomer, at once when too many wait.
   Task<Result<SemaphoreHold>> acquire(std::uint64_t bytes, Caller caller);
+  // None when it is not there at this moment, or others wait for it.
+  std::optional<SemaphoreHold> try_acquire(std::uint64_t bytes);
   // Whether a newcomer would be refused at once.
   bool is_crowded() const { return newcomer_count_ >= patience_.newcomers_max; }
 
+  // Whether somebody waits.
+  bool is_short() const { return waiting_count_ > 0; }
+
   std::uint64_t in_use_bytes() const { return size_bytes_ - memory_.available(); }
+  std::uint64_t available_bytes() const { return memory_.available(); }
   std::uint64_t refused_count() const { return refused_count_; }
 
  private:
@@ -34,7 +41,8 @@ class MemoryBudget {
   std::uint64_t size_bytes_;
   Patience patience_;
   Semaphore memory_;
-  std::size_t newcomer_count_ = 0;
+  std::size_t newcomer_count_ = 0;  // of those that wait
+  std::size_t waiting_count_ = 0;
   std::uint64_t refused_count_ = 0;
 };
 

@@ -68,6 +68,7 @@ Task<Result<chunk::Hold>> Upload::acquire(std::size_t data_bytes) {
       (std::uint64_t{data_bytes} * rs_.width() + rs_.data_shards - 1) / rs_.data_shards;
   using Caller = MemoryBudget::Caller;
   const Caller caller = size_bytes_ == 0 ? Caller::newcomer : Caller::under_way;
+  if (store_.put_budget_.available_bytes() < bytes) store_.hashes_.hurry();
   PREDA_CO_TRY(SemaphoreHold memory, co_await store_.put_budget_.acquire(bytes, caller));
   chunk::Hold hold = std::make_shared<SemaphoreHold>(std::move(memory));
   co_return hold;
