@@ -203,6 +203,10 @@ class Builder:
             source.write_text(unit.replace(f'#include "raft/core/{mutation.file}"', f'#include "{directory / mutation.file}"'))
         words = shlex.split(command)
         words = [word for word in words if word != "ccache" and not word.endswith("/ccache") and not word.startswith("-Werror")]
+        for option in ("-MF", "-MT"):  # nothing that the build reads is written
+            if option in words:
+                del words[words.index(option):words.index(option) + 2]
+        words = [word for word in words if word != "-MD"]
         words[words.index("-o") + 1] = str(compiled)
         words[words.index("-c") + 1] = str(source)
         done = subprocess.run(words + ["-w"], cwd=self.build, capture_output=True, text=True)

@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "admin/admin_api.h"
 #include "admin/growth_api.h"
@@ -37,6 +36,11 @@ namespace predastore::node {
 namespace {
 
 constexpr Duration kRequestsMayFinish = 5s;  // after SIGTERM
+
+// Bodies are hashed on a quarter of the cores at most.
+std::size_t hash_batches() {
+  return static_cast<std::size_t>(std::max(4L, ::sysconf(_SC_NPROCESSORS_ONLN))) / 4;
+}
 
 struct ListenAddress {
   std::string host;
@@ -99,7 +103,7 @@ class Process {
     options.refuse_peers = [this](std::set<NodeId> departed) { departed_ = std::move(departed); };
     options.write_epoch_interval = std::chrono::seconds{config_.repair.write_epoch_seconds};
     options.raft_log_bytes = config_.metadata.log_bytes;
-    options.hash_batches_max = std::max(1u, std::thread::hardware_concurrency() / 4);
+    options.hash_batches_max = hash_batches();
     options.limits.write_epochs = config_.repair.commit_epochs;
     options.limits.garbage_epochs = config_.repair.garbage_epochs;
     options.limits.inline_max_bytes = kInlineDefaultBytes;
