@@ -395,6 +395,33 @@ TEST(ObjectGet, a_crowd_is_refused_early_and_afterwards_all_is_as_before) {
   EXPECT_TRUE(test.text("key") == bytes);
 }
 
+// There is memory for the windows of two: they give back what is more than a stripe when others
+// wait.
+TEST(ObjectGet, many_downloads_share_what_two_would_take) {
+  ObjectOptions options;
+  options.get_reserve_bytes = 3 * 1024 * 1024;
+  options.get_ahead_bytes = 400 * 1024;
+  TestStore test{3, {2, 1}, options};
+  const std::string bytes = bytes_of(5'000'000, 1);
+  ASSERT_TRUE(test.put("key", bytes));
+  std::size_t done = 0;
+  auto get = [](TestStore& store, const std::string& all, std::size_t& count) -> Task<void> {
+    auto reader = co_await store.store.get("bucket", "key");
+    TextSink sink;
+    sink.clock = &store.cluster.clock();
+    sink.delay = 50ms;  // each segment; a window takes 0.8 s
+    const auto sent = co_await (*reader)->send({0, all.size() - 1}, sink);
+    EXPECT_TRUE(sent) << sent.error().to_string();
+    count += sent && sink.text == all ? 1 : 0;
+  };
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  for (int i = 0; i < 12; ++i) group.spawn(get(test, bytes, done));
+  (void)test.cluster.run(group.join());
+  EXPECT_EQ(done, 12U);
+  EXPECT_EQ(test.store.refused_count(), 0U);
+  EXPECT_EQ(test.store.get_bytes_in_use(), 0U);
+}
+
 TEST(ObjectGet, a_node_that_dies_in_mid_stream_is_replaced_by_parity) {
   for (const bool hangs : {false, true}) {
     TestStore test{3};

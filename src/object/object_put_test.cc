@@ -223,6 +223,41 @@ TEST(ObjectPut, uploads_stay_within_their_memory_and_all_end) {
     EXPECT_TRUE(test.text(std::to_string(i)) == bytes_of(1'000'000, static_cast<unsigned>(i)));
 }
 
+// Bodies are hashed together with others that are under way, but wait for nobody.
+TEST(ObjectPut, a_body_that_stalls_holds_up_the_hash_of_no_other) {
+  TestStore test{3, {2, 1}, ObjectOptions{}};
+  TaskGroup group{test.cluster.env().executor, test.cluster.clock()};
+  auto put = [](TestStore& store, BodySource& body, std::string key, Instant& ended) -> Task<void> {
+    PutRequest request;
+    request.bucket = "bucket";
+    request.key = std::move(key);
+    request.body = &body;
+    auto record = co_await store.store.put(std::move(request));
+    EXPECT_TRUE(record) << record.error().to_string();
+    ended = store.cluster.clock().now();
+  };
+  const Instant begun = test.cluster.clock().now();
+  const std::vector<std::size_t> sizes{3'000'000, 700'000, 70'000, 3'000'000, 2'500'000};
+  std::vector<std::unique_ptr<TextBody>> bodies;
+  std::vector<Instant> ended(sizes.size());
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    bodies.push_back(std::make_unique<TextBody>(bytes_of(sizes[i], static_cast<unsigned>(i))));
+    if (i == 0) {
+      bodies[i]->clock = &test.cluster.clock();
+      bodies[i]->delay = 1s;
+    }
+    group.spawn(put(test, *bodies[i], std::to_string(i), ended[i]));
+  }
+  (void)test.cluster.run(group.join());
+  EXPECT_GE(ended[0] - begun, 5s);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (i > 0) {
+      EXPECT_LT(ended[i] - begun, 1s) << i;
+    }
+    EXPECT_TRUE(test.text(std::to_string(i)) == bytes_of(sizes[i], static_cast<unsigned>(i))) << i;
+  }
+}
+
 struct Crowd {
   TestStore& test;
   Instant begun;
