@@ -9,6 +9,9 @@ namespace predastore::object {
 
 // ---- HashPool
 
+// Lanes that are still here belong to uploads that were torn down with their loop.
+HashPool::~HashPool() { batches_max_ = running_count_; }
+
 void HashPool::enqueue(std::shared_ptr<HashLane> lane) {
   waiting_.push_back(std::move(lane));
   consider();
@@ -98,9 +101,13 @@ bool HashLane::end_work() {
   return is_busy_;
 }
 
-Task<std::string> HashLane::finish() {
+void HashLane::end() {
   is_ending_ = true;
   if (is_busy_) pool_.consider();
+}
+
+Task<std::string> HashLane::finish() {
+  PREDA_ASSERT(is_ending_);
   while (is_busy_) co_await changed_.wait();
   co_return md5_.finish();
 }

@@ -24,6 +24,7 @@ class HashPool {
   // So many batches at the same time, each on a thread; `tasks` and `memory` outlive what is added.
   HashPool(Environment env, TaskGroup& tasks, const MemoryBudget& memory, std::size_t batches_max)
       : env_(env), tasks_(tasks), memory_(memory), batches_max_(batches_max) {}
+  ~HashPool();
 
   // Somebody is about to wait for memory.
   void hurry();
@@ -57,7 +58,9 @@ class HashLane : public std::enable_shared_from_this<HashLane> {
   void add_inline(ByteSpan bytes);
   // Keeps `bytes` and `hold` until they are hashed. Returns when the backlog has room again.
   Task<void> add(Buffer bytes, std::shared_ptr<void> hold);
-  // Of everything; 16 raw bytes.
+  // No more comes, or nobody wants the hash any more: what is here waits for no other body.
+  void end();
+  // After end(): of everything, 16 raw bytes.
   Task<std::string> finish();
 
  private:

@@ -52,6 +52,7 @@ Task<Result<Uploaded>> Upload::run() {
       written = co_await write_stripe(std::move(*stripe));
     }
   }
+  hash_->end();
   if (written && writer_ != nullptr) written = co_await end_chunk();
   if (!written) {
     // Chunks that are already being finished end by themselves, as orphans.
