@@ -8,6 +8,7 @@
 #include "kv/checkpoint.h"
 #include "meta/queries.h"
 #include "meta/state/applier.h"
+#include "meta/state/batched_store.h"
 
 namespace predastore::meta {
 namespace {
@@ -165,21 +166,32 @@ Task<Result<std::vector<std::string>>> StateMachine::apply(
   co_return co_await use(std::move(work));
 }
 
+// What every entry changed, and that it was applied, in one batch for all of them.
 Result<std::vector<std::string>> StateMachine::apply_all(
     const std::vector<raft::CommittedEntry>& entries) {
+  BatchedStore batched{*store_};
+  Applied applied{.index = applied_index_};
   std::vector<std::string> answers;
   answers.reserve(entries.size());
+  Result<void> so_far;
   for (const raft::CommittedEntry& entry : entries) {
-    PREDA_TRY(std::string answer, apply_one(entry));
-    answers.push_back(std::move(answer));
+    auto answer = apply_one(batched, entry, applied);
+    if (!answer) {
+      so_far = answer.error();
+      break;  // what came before it is applied all the same
+    }
+    answers.push_back(*std::move(answer));
   }
+  PREDA_CHECK(batched.commit());
+  publish(applied);
+  PREDA_CHECK(so_far);
   return answers;
 }
 
-// One batch an entry: what it changed and that it was applied.
-Result<std::string> StateMachine::apply_one(const raft::CommittedEntry& entry) {
-  if (entry.index <= applied_index_) return std::string{};  // a replay from before the last flush
-  StateView view{*store_};
+Result<std::string> StateMachine::apply_one(kv::KeyValueStore& store,
+                                            const raft::CommittedEntry& entry, Applied& applied) {
+  if (entry.index <= applied.index) return std::string{};  // a replay from before the last flush
+  StateView view{store};
   State state{view, rings_};
   Applier applier{state};
   if (view.failure()) return *view.failure();
@@ -193,14 +205,24 @@ Result<std::string> StateMachine::apply_one(const raft::CommittedEntry& entry) {
   system.set_applied_term(entry.term);
   put_hashed(state, system, answer);
   if (view.failure()) return *view.failure();
-  PREDA_CHECK(store_->write(view.batch()));
-  hashes_.note(hash_in(system));
-  applied_index_ = entry.index;
-  applied_term_ = entry.term;
-  write_epoch_ = system.write_epoch();
-  is_initialised_ = !system.cluster_id().empty();
-  bytes_since_flush_ += entry.command.size();
+  PREDA_CHECK(store.write(view.batch()));
+  applied.hashes.push_back(hash_in(system));
+  applied.index = entry.index;
+  applied.term = entry.term;
+  applied.write_epoch = system.write_epoch();
+  applied.is_initialised = !system.cluster_id().empty();
+  applied.bytes += entry.command.size();
   return answer;
+}
+
+void StateMachine::publish(const Applied& applied) {
+  if (applied.hashes.empty()) return;
+  for (const StateHash& hash : applied.hashes) hashes_.note(hash);
+  applied_index_ = applied.index;
+  applied_term_ = applied.term;
+  write_epoch_ = applied.write_epoch;
+  is_initialised_ = applied.is_initialised;
+  bytes_since_flush_ += applied.bytes;
 }
 
 Task<Result<std::string>> StateMachine::query(std::string request) {

@@ -84,7 +84,18 @@ class StateMachine final : public raft::StateMachine {
   Task<Result<void>> open_store();
   Task<Result<void>> replace(std::string ready);
   Result<std::vector<std::string>> apply_all(const std::vector<raft::CommittedEntry>& entries);
-  Result<std::string> apply_one(const raft::CommittedEntry& entry);
+  // By a batch of entries, and not told to anybody before it is written.
+  struct Applied {
+    std::uint64_t index = 0;
+    std::uint64_t term = 0;
+    std::uint64_t write_epoch = 0;
+    bool is_initialised = false;
+    std::uint64_t bytes = 0;
+    std::vector<StateHash> hashes{};
+  };
+  Result<std::string> apply_one(kv::KeyValueStore& store, const raft::CommittedEntry& entry,
+                                Applied& applied);
+  void publish(const Applied& applied);
 
   Environment env_;
   std::string directory_;  // empty: the store is all there is
