@@ -6,7 +6,7 @@
 // so that what a node holds is what it uses. This cost nothing that could be measured.
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "dirty_decay_ms:500,muzzy_decay_ms:0,narenas:4";
+const char* malloc_conf = "dirty_decay_ms:500,muzzy_decay_ms:0,narenas:4,background_thread:true";
 }
 
 int main(int argc, char** argv) {

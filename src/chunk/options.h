@@ -33,7 +33,7 @@ struct ChunkOptions {
   Duration backoff_min = 500ms;
   Duration backoff_max = 2s;
 
-  std::size_t pool_bytes = 24 * 1024 * 1024;  // free stripe memory that is kept for the next ones
+  std::size_t pool_bytes = 16 * 1024 * 1024;  // free stripe memory that is kept for the next ones
 };
 
 }  // namespace predastore::chunk

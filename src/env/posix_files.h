@@ -30,7 +30,7 @@ class PosixFiles final : public FileSystem {
   Task<Result<SpaceInfo>> space(std::string path) override;
 
  private:
-  static constexpr std::size_t kKeepBytes = 32 * 1024 * 1024;
+  static constexpr std::size_t kKeepBytes = 16 * 1024 * 1024;
   static constexpr std::size_t kStepBytes = 16 * 1024;
 
   Blocking& blocking_;

@@ -71,10 +71,10 @@ struct ShardStoreOptions {
   double full_share = 1.0;
   std::uint64_t reserve_bytes = 64 * 1024 * 1024;
   std::uint64_t shard_file_size_bytes = kShardFileSizeBytes;
-  std::uint64_t write_budget_bytes = 32 * 1024 * 1024;  // queued segments of all shards
+  std::uint64_t write_budget_bytes = 24 * 1024 * 1024;  // queued segments of all shards
   std::uint64_t shard_window_bytes = 2 * 1024 * 1024;   // queued segments of one shard
   std::uint64_t read_budget_bytes =
-      64 * 1024 * 1024;  // reads under way, remote ones until their answer is handed over
+      32 * 1024 * 1024;  // reads under way, remote ones until their answer is handed over
   std::size_t open_files_max = 128;  // for reading
   bool run_compaction = true;
   Duration compaction_interval = 5s;                      // between looks when there was nothing
