@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Takes each guard of src/raft/core away in turn and says which test of test_raft notices.
 
-    tools/mutate_raft.py [--check] [--only WORD] [--build DIRECTORY] [--seconds N] [--total-seconds N]
+    tools/mutate_raft.py [--check] [--only WORD] [--skip N] [--build DIRECTORY] [--seconds N] [--total-seconds N]
 
 The sources are not touched: a mutated copy of one file is compiled with the command that the build uses and linked in front of the
 library. Needs build/release (ninja) with test_raft built. --check only looks whether every mutation still finds its place; ctest runs
@@ -244,6 +244,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--skip", type=int, default=0, help="so many of them, which another run has tried")
     parser.add_argument("--build", default=str(ROOT / "build" / "release"))
     parser.add_argument("--seconds", type=int, default=900, help="of CPU, for all tests of a stage")
     parser.add_argument("--total-seconds", type=int, default=None, help="after so many nothing more is begun")
@@ -266,7 +267,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="mutate_raft.") as base:
         remaining = []
         for number, mutation in enumerate(MUTATIONS):
-            if options.only not in mutation.name:
+            if options.only not in mutation.name or number < options.skip:
                 continue
             if is_late():
                 left_out += 1
