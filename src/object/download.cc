@@ -194,7 +194,7 @@ bool Download::try_acquire_reserve(std::uint64_t bytes, RsConfig rs) {
   reserve_ = std::move(*memory);
   surplus_ = std::move(*surplus);
   reserve_bytes_ = bytes;
-  surplus_bytes_ = whole - stripe;
+  surplus_bytes_ = bytes - stripe;
   is_admitted_ = true;
   return true;
 }
