@@ -36,10 +36,28 @@ class Operation:
         return f"[{self.begin:.3f}..{end}] {self.kind} {self.value or ''} {'if ' + self.expected if self.expected else ''} -> {self.result}"
 
 
+def is_seen(operations):
+    """The values that some answer tells of."""
+    seen = {o.result for o in operations if o.kind == "read"}
+    return seen | {o.expected for o in operations if o.kind == "swap"}
+
+
 def contradiction(operations, initial=EMPTY):
-    """None, or the operations around the place that no order gets past."""
+    """None, or the operations around the place that no order gets past.
+
+    Writes without an answer make the search grow with every subset of them. Three things keep it small and lose no order: a read that
+    agrees with the state may come at once; a write without an answer that would change nothing need not come; and of those whose values
+    nobody tells of, or that delete, one is like the other, so only the first of them is tried."""
     operations = sorted(operations, key=lambda o: o.begin)
     known = sum(1 << i for i, o in enumerate(operations) if o.is_known)
+    told = is_seen(operations)
+
+    def likeness(operation):
+        """Equal for writes without an answer of which one is like the other."""
+        if operation.is_known or operation.value in told:
+            return None
+        return operation.kind, operation.expected
+
     stack, seen, furthest = [(0, initial)], {(0, initial)}, 0
     while stack:
         done, state = stack.pop()
@@ -49,19 +67,30 @@ def contradiction(operations, initial=EMPTY):
             furthest = done
         first_end = math.inf
         candidates = []
-        for index, operation in enumerate(operations):
+        for index in range((~done & done + 1).bit_length() - 1, len(operations)):
             if done >> index & 1:
                 continue
+            operation = operations[index]
             if operation.begin > first_end:
                 break
             candidates.append(index)
             first_end = min(first_end, operation.end)
-        for index in candidates:
-            if operations[index].begin > first_end:
+        candidates = [index for index in candidates if operations[index].begin <= first_end]
+        agreeing = [index for index in candidates if operations[index].kind == "read" and operations[index].result == state]
+        steps, alike = [], set()
+        for index in agreeing[:1] or candidates:
+            operation = operations[index]
+            possible, after = operation.apply(state)
+            if not possible or not operation.is_known and after == state:
                 continue
-            possible, after = operations[index].apply(state)
-            step = (done | 1 << index, after)
-            if possible and step not in seen:
+            like = likeness(operation)
+            if like is not None and like in alike:
+                continue
+            alike.add(like)
+            steps.append((operation.is_known, (done | 1 << index, after)))
+        # Those with an answer first.
+        for _, step in sorted(steps, key=lambda step: step[0]):
+            if step not in seen:
                 seen.add(step)
                 stack.append(step)
     rest = [o for i, o in enumerate(operations) if not furthest >> i & 1]
