@@ -218,6 +218,33 @@ TEST_F(RsMigrationTest, the_rate_counts_what_is_written_with_its_parity) {
   EXPECT_LT(narrow, wide - 3.0);
 }
 
+TEST_F(RsMigrationTest, beside_clients_one_object_is_copied_at_a_time) {
+  for (int i = 0; i < 8; ++i) put("plain" + std::to_string(i), {kChunkBytes}, 10);
+  for (std::uint64_t i = 1; i <= cluster_.node_count(); ++i) cluster_.node(i).faults.delay = 20ms;
+  ClientLoad load;
+  JobRunnerOptions options = runner_options();
+  options.bytes_per_second = 1u << 30;  // the rate is not what it waits for
+  JobRunner runner{
+      cluster_.env(),          options, meta(), growth(), [this] { return is_active_; },
+      [&load] { return load; }};
+  const auto time_of_change_to = [&](RsConfig rs) {
+    set_scheme(rs);
+    const JobRecord job = run(growth().start_job(JobKind::rs_migrate, "b", soon())).value();
+    JobControl control{runner,
+                       run(growth().claim_job(job.id, job.claim, NodeId{1}, soon())).value()};
+    const Instant began = cluster_.clock().now();
+    EXPECT_TRUE(run(migration_.run(&control)));
+    EXPECT_EQ(control.progress().items_done, 8U);
+    const Duration took = cluster_.clock().now() - began;
+    (void)run(growth().set_job_state(control.job().id, JobState::cancelled, soon()));
+    return took;
+  };
+  const Duration alone = time_of_change_to({1, 2});
+  load.in_flight = 1;
+  const Duration beside_clients = time_of_change_to({2, 1});
+  EXPECT_GT(beside_clients, 2 * alone);
+}
+
 TEST_F(RsMigrationTest, what_may_not_lie_with_the_metadata_any_more_goes_into_chunks) {
   meta::ClusterOptions options;
   options.inline_max_bytes = 4096;
