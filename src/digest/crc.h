@@ -8,8 +8,7 @@ namespace predastore::digest {
 
 // The checksums of records and of S3, all reflected, with the usual inversion before and after.
 // `so_far` continues one: the value of the empty input is 0, and crc(ab) == crc(b, crc(a)).
-std::uint32_t crc32(ByteSpan bytes,
-                    std::uint32_t so_far = 0);  // zlib's, IEEE 802.3: ISA-L's crc32_gzip_refl
+std::uint32_t crc32(ByteSpan bytes, std::uint32_t so_far = 0);   // zlib's, IEEE 802.3
 std::uint32_t crc32c(ByteSpan bytes, std::uint32_t so_far = 0);  // Castagnoli, RFC 3720
 std::uint64_t crc64nvme(
     ByteSpan bytes,

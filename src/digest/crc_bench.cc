@@ -3,7 +3,7 @@
 #include <string>
 
 #include "digest/crc.h"
-#include "digest/crc64_fold.h"
+#include "digest/crc_fold.h"
 #include "digest/hash.h"
 #include "digest/md5_lanes.h"
 
@@ -22,6 +22,10 @@ void measure(benchmark::State& state, Function function) {
 }
 
 BENCHMARK_CAPTURE(measure, crc32, [](ByteSpan b) { return crc32(b); });
+BENCHMARK_CAPTURE(measure, crc32_by_isal, [](ByteSpan b) { return crc32_by_isal(b, 0); });
+BENCHMARK_CAPTURE(measure, crc32_of_8_kib, [](ByteSpan b) { return crc32(b.first(8192)); });
+BENCHMARK_CAPTURE(measure, crc32_of_8_kib_by_isal,
+                  [](ByteSpan b) { return crc32_by_isal(b.first(8192), 0); });
 BENCHMARK_CAPTURE(measure, crc32c, [](ByteSpan b) { return crc32c(b); });
 BENCHMARK_CAPTURE(measure, crc64nvme, [](ByteSpan b) { return crc64nvme(b); });
 BENCHMARK_CAPTURE(measure, crc64nvme_by_table, [](ByteSpan b) { return crc64nvme_by_table(b, 0); });

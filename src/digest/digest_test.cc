@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "digest/crc.h"
-#include "digest/crc64_fold.h"
+#include "digest/crc_fold.h"
 #include "digest/hash.h"
 
 namespace predastore::digest {
@@ -21,7 +21,7 @@ std::string random_bytes(std::size_t size_bytes) {
   return bytes;
 }
 
-TEST(Crc, folding_and_tables_agree_for_every_length_and_offset) {
+TEST(Crc, folding_and_the_plain_way_agree_for_every_length_and_offset) {
   std::string bytes(5000, '\0');
   std::uint64_t state = 1;
   for (char& byte : bytes) {
@@ -31,8 +31,15 @@ TEST(Crc, folding_and_tables_agree_for_every_length_and_offset) {
   for (std::size_t size = 0; size <= 1700; ++size) {
     const ByteSpan some = as_bytes(bytes).subspan(size % 17, size);
     ASSERT_EQ(crc64nvme(some, size * 77), crc64nvme_by_table(some, size * 77)) << size;
+    const auto before = static_cast<std::uint32_t>(size * 0x9e3779b9u);
+    ASSERT_EQ(crc32(some, before), crc32_by_isal(some, before)) << size;
+    if (size == 0 || size % 64 != 0 || !can_fold_crc()) continue;
+    // Also where crc32() does not fold: short, or a processor with narrow registers only.
+    const auto rest = fold_crc32(some, ~before);
+    ASSERT_EQ(crc32_by_isal(rest, ~0u), crc32_by_isal(some, before)) << size;
   }
   EXPECT_EQ(crc64nvme(as_bytes(bytes)), crc64nvme_by_table(as_bytes(bytes), 0));
+  EXPECT_EQ(crc32(as_bytes(bytes)), crc32_by_isal(as_bytes(bytes), 0));
 }
 
 TEST(Crc, check_values_are_those_of_the_catalogue) {
