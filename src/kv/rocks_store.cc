@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::uint64_t kLargeValueBytes = 512;
 constexpr double kFilterBitsPerKey = 10;
+// A listing goes through a hundred records a block, with a quarter of RocksDB's usual reads.
+constexpr std::size_t kTableBlockBytes = 16u << 10;
 constexpr std::uint64_t kBlobFileBytes = 32u << 20;
 
 rocksdb::Slice slice_of(std::string_view text) { return {text.data(), text.size()}; }
@@ -175,6 +177,7 @@ Result<std::unique_ptr<KeyValueStore>> open_rocks(RocksOptions options) {
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
   table.format_version = 5;
+  table.block_size = kTableBlockBytes;
   // Most of what is looked up before it is written is not there: a filter says so without a read.
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kFilterBitsPerKey));
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));

@@ -36,10 +36,10 @@ std::string first_after(Incarnation incarnation, const std::string& prefix,
 
 }  // namespace
 
-pb::ObjectPage list_objects(State& state, Incarnation incarnation, const pb::ListObjects& query) {
-  pb::ObjectPage page;
+void list_objects(State& state, Incarnation incarnation, const pb::ListObjects& query,
+                  pb::ObjectPage& page) {
   const std::uint32_t count_max = entries_max(query.max_entries());
-  if (count_max == 0) return page;
+  if (count_max == 0) return;
   const std::string within = keys::object_prefix(incarnation, query.prefix());
   Cursor cursor{state.view(), kObjects};
   cursor.seek(first_after(incarnation, query.prefix(), query.delimiter(), query.start_after()));
@@ -48,9 +48,9 @@ pb::ObjectPage list_objects(State& state, Incarnation incarnation, const pb::Lis
   while (cursor.valid_within(within)) {
     if (count == count_max || bytes > kPageBytesMax) {
       page.set_is_truncated(true);
-      return page;
+      return;
     }
-    const auto key = keys::object_name(cursor.key());
+    auto key = keys::object_name(cursor.key());
     if (!key) {
       state.view().fail(make_error(ErrorCode::Corruption, "the key of an object"));
       break;
@@ -64,17 +64,14 @@ pb::ObjectPage list_objects(State& state, Incarnation incarnation, const pb::Lis
       page.add_common_prefixes(std::move(group));
       continue;
     }
-    const auto record = state.decode_listed(cursor.value());
-    if (!record) break;
     pb::ListedObject* listed = page.add_objects();
-    listed->set_key(*key);
-    *listed->mutable_object() = to_message(*record);
+    if (!state.parse_listed(cursor.value(), *listed->mutable_object())) break;
     bytes += key->size() + cursor.value().size();
     page.set_next_start_after(*key);
+    listed->set_key(*std::move(key));
     cursor.next();
   }
   page.clear_next_start_after();
-  return page;
 }
 
 pb::UploadPage list_uploads(State& state, Incarnation incarnation, const pb::ListUploads& query) {

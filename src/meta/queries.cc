@@ -1,5 +1,7 @@
 #include "meta/queries.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <set>
 
@@ -24,7 +26,6 @@ class Reader {
       case pb::Query::kListBuckets: return buckets();
       case pb::Query::kWriteContext: return write_context(query.write_context());
       case pb::Query::kGetObject: return object(query.get_object());
-      case pb::Query::kListObjects: return object_page(query.list_objects());
       case pb::Query::kGetUpload: return upload(query.get_upload());
       case pb::Query::kListParts: return part_page(query.list_parts());
       case pb::Query::kListUploads: return upload_page(query.list_uploads());
@@ -41,7 +42,8 @@ class Reader {
       case pb::Query::kListSettings: return setting_page(query.list_settings());
       case pb::Query::kListJobs: return jobs();
       case pb::Query::kTopology: return topology();
-      case pb::Query::kStateHash:  // of the replica, not of the state
+      case pb::Query::kListObjects:  // answered by answer_listing()
+      case pb::Query::kStateHash:    // of the replica, not of the state
       case pb::Query::BODY_NOT_SET: break;
     }
     return make_error(ErrorCode::Unsupported, "a query that this node does not know");
@@ -146,12 +148,6 @@ class Reader {
     return true;
   }
 
-  Answer object_page(const pb::ListObjects& query) {
-    PREDA_TRY(const BucketRecord found, find_bucket(query.bucket()));
-    pb::QueryAnswer answer;
-    *answer.mutable_object_page() = list_objects(state_, found.incarnation, query);
-    return answer;
-  }
   template <class Query>
   Result<UploadRecord> find_upload(const Query& query) {
     PREDA_TRY(const BucketRecord found, find_bucket(query.bucket()));
@@ -387,8 +383,22 @@ bool is_short(const pb::Query& query) {
   }
 }
 
+// Thousands of small messages: in an arena they come and go in a few large allocations.
+Result<std::string> answer_listing(State& state, const pb::ListObjects& query) {
+  google::protobuf::Arena arena;
+  auto* answer = google::protobuf::Arena::CreateMessage<pb::QueryAnswer>(&arena);
+  const auto bucket = state.find_bucket(query.bucket());
+  if (bucket)
+    list_objects(state, bucket->incarnation, query, *answer->mutable_object_page());
+  else
+    set_error(*answer, not_found(kNoBucket));
+  if (state.view().failure()) return *state.view().failure();
+  return answer->SerializeAsString();
+}
+
 Result<std::string> answer_from(StateView& view, RingCache& rings, const pb::Query& query) {
   State state{view, rings};
+  if (query.has_list_objects()) return answer_listing(state, query.list_objects());
   auto result = Reader{state}.answer(query);
   if (view.failure()) return *view.failure();
   pb::QueryAnswer answer;

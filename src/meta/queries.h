@@ -27,7 +27,8 @@ std::optional<std::string> answer_at_once(kv::KeyValueStore& store, RingCache& r
                                           std::string_view request);
 
 // One page each. A bounded scan: what lies below a common prefix is skipped, never read.
-pb::ObjectPage list_objects(State& state, Incarnation incarnation, const pb::ListObjects& query);
+void list_objects(State& state, Incarnation incarnation, const pb::ListObjects& query,
+                  pb::ObjectPage& page);
 pb::UploadPage list_uploads(State& state, Incarnation incarnation, const pb::ListUploads& query);
 
 }  // namespace predastore::meta

@@ -21,6 +21,13 @@ QueryClient::QueryClient(Environment env, StateMachine& state, raft::Replica& re
     : env_(env), state_(state), replica_(replica), client_(client), options_(options) {}
 
 Task<Result<pb::QueryAnswer>> QueryClient::query(pb::Query query, Instant deadline) {
+  pb::QueryAnswer answer;
+  PREDA_CO_CHECK(co_await query_into(std::move(query), deadline, answer));
+  co_return std::move(answer);
+}
+
+Task<Result<void>> QueryClient::query_into(pb::Query query, Instant deadline,
+                                           pb::QueryAnswer& answer) {
   query.set_version(kQueryVersion);
   const std::string request = query.SerializeAsString();
   Backoff backoff{env_, options_.retry_delay};
@@ -29,11 +36,10 @@ Task<Result<pb::QueryAnswer>> QueryClient::query(pb::Query query, Instant deadli
     const Instant try_until = std::min(deadline, env_.clock.now() + options_.attempt_timeout);
     auto bytes = co_await attempt(request, try_until);
     if (bytes) {
-      pb::QueryAnswer answer;
       if (!answer.ParseFromString(*bytes))
         co_return make_error(ErrorCode::Corruption, "an answer that cannot be read");
       auto checked = check_code(answer);
-      if (checked) co_return std::move(answer);
+      if (checked) co_return Result<void>{};
       last = std::move(checked).error();
     } else {
       last = std::move(bytes).error();

@@ -18,6 +18,8 @@ class QueryClient {
 
   // The answer, its error as an Error. Tried again until the deadline while there is no leader.
   Task<Result<pb::QueryAnswer>> query(pb::Query query, Instant deadline);
+  // The same; `answer`, which may be in an arena, outlives the task.
+  Task<Result<void>> query_into(pb::Query query, Instant deadline, pb::QueryAnswer& answer);
   // The answer to a serialised query, from the state of this replica once it has all that was
   // committed before. NotLeader, Unavailable, TimedOut: ask elsewhere.
   Task<Result<std::string>> query_here(std::string request, Instant deadline);

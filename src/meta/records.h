@@ -51,12 +51,17 @@ std::string encode_record(Message message) {
   return message.SerializeAsString();
 }
 template <class Message>
+Result<void> parse_record(std::string_view bytes, Message& into) {
+  if (!into.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return make_error(ErrorCode::Corruption, "a metadata record cannot be read");
+  if (into.version() != kRecordVersion)
+    return make_error(ErrorCode::Unsupported, "a metadata record of an unknown version");
+  return {};
+}
+template <class Message>
 Result<Message> decode_record(std::string_view bytes) {
   Message message;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return make_error(ErrorCode::Corruption, "a metadata record cannot be read");
-  if (message.version() != kRecordVersion)
-    return make_error(ErrorCode::Unsupported, "a metadata record of an unknown version");
+  PREDA_CHECK(parse_record(bytes, message));
   return message;
 }
 

@@ -1,5 +1,7 @@
 #include "meta/replicated_meta_service.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 
 #include "base/codec.h"
@@ -449,9 +451,12 @@ Task<Result<ListPage>> Service::list_objects(ListQuery list, Instant deadline) {
   message->set_delimiter(list.delimiter);
   message->set_start_after(list.start_after);
   message->set_max_entries(list.max_entries);
-  PREDA_CO_TRY(const pb::QueryAnswer answer, co_await queries_.query(std::move(query), deadline));
-  const pb::ObjectPage& found = answer.object_page();
+  google::protobuf::Arena arena;  // thousands of small messages come and go at once
+  auto* answer = google::protobuf::Arena::CreateMessage<pb::QueryAnswer>(&arena);
+  PREDA_CO_CHECK(co_await queries_.query_into(std::move(query), deadline, *answer));
+  const pb::ObjectPage& found = answer->object_page();
   ListPage page;
+  page.objects.reserve(static_cast<std::size_t>(found.objects_size()));
   for (const pb::ListedObject& object : found.objects()) {
     PREDA_CO_TRY(ObjectRecord record, from_message(object.object()));
     page.objects.push_back({object.key(), std::move(record)});

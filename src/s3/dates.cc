@@ -174,10 +174,21 @@ std::optional<std::int64_t> parse_iso8601(std::string_view text) {
 
 }  // namespace
 
+// By hand, for every name in a listing has one: a format string takes five times as long.
 std::string iso8601(std::int64_t since_1970_ms) {
   const Civil c = civil_of(since_1970_ms);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", c.year, c.month, c.day, c.hour,
-                     c.minute, c.second, c.millisecond);
+  std::string text = "0000-00-00T00:00:00.000Z";
+  const auto put = [&text](std::size_t last, std::size_t digits, unsigned number) {
+    for (; digits > 0; --digits, number /= 10) text[last--] = static_cast<char>('0' + number % 10);
+  };
+  put(3, 4, static_cast<unsigned>(std::clamp(c.year, 0, 9999)));
+  put(6, 2, c.month);
+  put(9, 2, c.day);
+  put(12, 2, c.hour);
+  put(15, 2, c.minute);
+  put(18, 2, c.second);
+  put(22, 3, c.millisecond);
+  return text;
 }
 
 std::string http_date(std::int64_t since_1970_ms) {

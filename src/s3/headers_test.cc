@@ -58,6 +58,8 @@ TEST(Dates, are_written_as_headers_and_xml_have_them) {
   EXPECT_EQ(iso8601(kTime + 7), "1994-11-06T08:49:37.007Z");
   EXPECT_EQ(http_date(0), "Thu, 01 Jan 1970 00:00:00 GMT");
   EXPECT_EQ(iso8601(951'782'400'000), "2000-02-29T00:00:00.000Z");
+  EXPECT_EQ(iso8601(1'798'761'599'999), "2026-12-31T23:59:59.999Z");
+  EXPECT_EQ(iso8601(253'402'300'799'999), "9999-12-31T23:59:59.999Z");
 }
 
 TEST(Dates, are_read_in_all_forms) {

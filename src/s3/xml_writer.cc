@@ -1,5 +1,6 @@
 #include "s3/xml_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -15,19 +16,33 @@ bool is_xml_char(std::uint32_t c) {
 
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
+// Most of every listing: stands for itself, in a text and in an attribute.
+bool is_plain(char c) {
+  return c >= 0x20 && c < 0x7f && c != '&' && c != '<' && c != '>' && c != '"';
+}
+std::string_view plain_prefix(std::string_view bytes) {
+  const auto end = std::find_if_not(bytes.begin(), bytes.end(), is_plain);
+  return bytes.substr(0, static_cast<std::size_t>(end - bytes.begin()));
+}
+
 }  // namespace
 
 bool xml_can_carry(std::string_view bytes) {
-  while (!bytes.empty()) {
+  for (;;) {
+    bytes.remove_prefix(plain_prefix(bytes).size());
+    if (bytes.empty()) return true;
     const Utf8Char next = first_utf8_char(bytes);
     if (next.size == 0 || !is_xml_char(next.code)) return false;
     bytes.remove_prefix(next.size);
   }
-  return true;
 }
 
 XmlWriter& XmlWriter::text(std::string_view bytes) {
-  while (!bytes.empty()) {
+  for (;;) {
+    const std::string_view plain = plain_prefix(bytes);
+    out_ += plain;
+    bytes.remove_prefix(plain.size());
+    if (bytes.empty()) return *this;
     const Utf8Char next = first_utf8_char(bytes);
     const std::size_t size = next.size == 0 ? 1 : next.size;
     if (next.size == 0 || !is_xml_char(next.code)) {
@@ -47,7 +62,6 @@ XmlWriter& XmlWriter::text(std::string_view bytes) {
     }
     bytes.remove_prefix(size);
   }
-  return *this;
 }
 
 XmlWriter& XmlWriter::open(std::string_view name) {

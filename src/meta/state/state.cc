@@ -54,11 +54,13 @@ std::optional<ObjectRecord> State::find_object(Incarnation incarnation, const st
   return view_.kept(from_message(*message));
 }
 
-std::optional<ObjectRecord> State::decode_listed(std::string_view value) {
-  auto message = view_.decode<pb::Object>(value);
-  if (!message) return std::nullopt;
-  message->clear_parts();
-  return view_.kept(from_message(*message));
+bool State::parse_listed(std::string_view value, pb::Object& into) {
+  if (auto parsed = parse_record(value, into); !parsed) {
+    view_.fail(std::move(parsed).error());
+    return false;
+  }
+  into.clear_parts();
+  return true;
 }
 
 // A listing reads one record a name, so the parts of a multipart object lie elsewhere.

@@ -30,8 +30,8 @@ class State {
 
   // With all parts.
   std::optional<ObjectRecord> find_object(Incarnation incarnation, const std::string& key);
-  // What a listing shows: no parts.
-  std::optional<ObjectRecord> decode_listed(std::string_view value);
+  // What a listing shows: no parts. False: the view has failed.
+  bool parse_listed(std::string_view value, pb::Object& into);
   // What was there before has been erased.
   void put_object(const std::string& key, const ObjectRecord& record);
   void erase_object(const std::string& key, const ObjectRecord& record);
