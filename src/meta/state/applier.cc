@@ -1,5 +1,7 @@
 #include "meta/state/applier.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 
 namespace predastore::meta {
@@ -25,7 +27,8 @@ std::string unknown_in(std::string_view bytes) {
 }  // namespace
 
 Result<std::string> Applier::apply(std::string_view bytes) {
-  pb::Entry entry;
+  google::protobuf::Arena arena;  // many small messages come and go at once
+  pb::Entry& entry = *google::protobuf::Arena::CreateMessage<pb::Entry>(&arena);
   if (!entry.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return make_error(ErrorCode::Corruption, "an entry of the metadata log cannot be read");
   if (entry.version() != kEntryVersion)
