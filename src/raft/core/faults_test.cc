@@ -1,5 +1,6 @@
 // Faults that were found in other implementations of Raft, each as a scenario that this core must
-// pass. Those of changes of members and snapshots are in membership_test.cc.
+// pass; after them the guards that none of those is about. Those of changes of members and
+// snapshots are in membership_test.cc.
 #include <gtest/gtest.h>
 
 #include "raft/testing/core_cluster.h"
@@ -75,17 +76,27 @@ std::vector<Message> of_kind(const Output& output, MessageKind kind) {
   return found;
 }
 
-// Leader of three in the term after the stored one; its first entry is stored, not committed.
+// Candidate of three in the next term; its own vote is not stored.
+void stand(Core& core, Instant now) {
+  const std::uint64_t term = core.term() + 1;
+  core.tick(now);
+  (void)settle(core, now);
+  core.receive(message_from(kPeer, MessageKind::pre_vote_answer, term), now);
+  PREDA_ASSERT(core.role() == ReplicaRole::candidate && core.term() == term);
+}
+
+// Leader of three in the next term; its first entry is not stored.
+void elect(Core& core, Instant now) {
+  stand(core, now);
+  (void)settle(core, now);
+  core.receive(message_from(kPeer, MessageKind::vote_answer, core.term()), now);
+  PREDA_ASSERT(core.role() == ReplicaRole::leader);
+}
+
 Core leader_with(std::uint64_t term, TermLog log, std::uint64_t applied_index = 0) {
   Core core(three_voters(), {{term, std::nullopt}, std::move(log), applied_index, voters(3)},
             kStart);
-  const Instant now = kStart + 100ms;
-  core.tick(now);
-  (void)settle(core, now);
-  core.receive(message_from(kPeer, MessageKind::pre_vote_answer, term + 1), now);
-  (void)settle(core, now);
-  core.receive(message_from(kPeer, MessageKind::vote_answer, term + 1), now);
-  PREDA_ASSERT(core.role() == ReplicaRole::leader && core.term() == term + 1);
+  elect(core, kStart + 100ms);
   return core;
 }
 
@@ -344,6 +355,112 @@ TEST(RaftFaults, what_was_replaced_while_it_was_stored_is_not_acknowledged) {
   ASSERT_FALSE(answers.empty());
   EXPECT_EQ(answers.back().index, 2u);
   EXPECT_EQ(answers.back().to, kThird);
+}
+
+// The requests wait for its own vote as well, so that what comes before it are votes that nobody
+// was asked for.
+TEST(RaftFaults, nobody_leads_before_its_own_vote_is_stored) {
+  Core core(three_voters(), {{1, std::nullopt}, {}, 0, voters(3)}, kStart);
+  const Instant now = kStart + 100ms;
+  stand(core, now);
+  const Output output = core.take_output();
+  ASSERT_TRUE(output.hard_state.has_value());
+  EXPECT_TRUE(of_kind(output, MessageKind::vote).empty());
+  core.receive(message_from(kPeer, MessageKind::vote_answer, 2), now);
+  core.receive(message_from(kThird, MessageKind::vote_answer, 2), now);
+  EXPECT_EQ(core.role(), ReplicaRole::candidate);
+  core.saved(output.save_number, now);
+  EXPECT_EQ(core.role(), ReplicaRole::leader);
+}
+
+TEST(RaftFaults, late_votes_of_an_election_that_is_over_do_not_count_for_the_next) {
+  Core core(three_voters(), {{1, std::nullopt}, {}, 0, voters(3)}, kStart);
+  const Instant now = kStart + 100ms;
+  stand(core, now);  // in term 2; the answers take their time
+  (void)settle(core, now);
+  const Instant later = now + 100ms;
+  core.tick(later);
+  core.receive(message_from(kThird, MessageKind::pre_vote_answer, 2), later);
+  ASSERT_EQ(core.term(), 2u);
+  stand(core, later);
+  (void)settle(core, later);
+  core.receive(message_from(kThird, MessageKind::vote_answer, 2), later);
+  EXPECT_EQ(core.role(), ReplicaRole::candidate);
+  core.receive(message_from(kThird, MessageKind::vote_answer, 3), later);
+  EXPECT_EQ(core.role(), ReplicaRole::leader);
+}
+
+TEST(RaftFaults, who_lacks_the_state_of_its_log_stands_neither_by_itself_nor_when_told) {
+  Core core(three_voters(), {{1, std::nullopt}, {}, 0, voters(3)}, kStart);
+  core.set_may_lead(false);
+  const Instant now = kStart + 100ms;
+  core.tick(now);
+  EXPECT_EQ(core.role(), ReplicaRole::follower);
+  core.receive(message_from(kPeer, MessageKind::heartbeat, 1), now);
+  core.receive(message_from(kPeer, MessageKind::timeout_now, 1), now);
+  EXPECT_EQ(core.role(), ReplicaRole::follower);
+  EXPECT_EQ(core.term(), 1u);
+  core.set_may_lead(true);
+  elect(core, now + 100ms);
+}
+
+TEST(RaftFaults, a_successor_is_told_to_stand_as_soon_as_it_has_the_whole_log) {
+  Core leader = leader_with(1, {});
+  const Instant now = kStart + 100ms;
+  (void)settle(leader, now);
+  leader.receive(accepted(kPeer, 2, 1), now);
+  ASSERT_TRUE(leader.propose("a", now).has_value());
+  ASSERT_TRUE(leader.transfer(kPeer, now));
+  leader.receive(message_from(kPeer, MessageKind::heartbeat_answer, 2), now);
+  leader.receive(accepted(kPeer, 2, 1), now);
+  leader.receive(accepted(kThird, 2, 2), now);  // it is committed, but not stored by that one
+  EXPECT_TRUE(of_kind(settle(leader, now), MessageKind::timeout_now).empty());
+  leader.receive(accepted(kPeer, 2, 2), now);
+  const auto wishes = of_kind(settle(leader, now), MessageKind::timeout_now);
+  ASSERT_EQ(wishes.size(), 1u);
+  EXPECT_EQ(wishes[0].to, kPeer);
+  leader.receive(message_from(kPeer, MessageKind::heartbeat_answer, 2), now);
+  EXPECT_EQ(of_kind(settle(leader, now), MessageKind::timeout_now).size(), 1u);  // said again
+}
+
+// Whoever forgets the term in a crash can vote in it for another leader, who has other entries.
+TEST(RaftFaults, nothing_is_acknowledged_in_a_term_that_is_not_stored) {
+  Core core(three_voters(), {{1, std::nullopt}, log_of({1}), 0, voters(3)}, kStart);
+  core.receive(append_from(kPeer, 1, 1, 1, {1}), kStart);
+  const Output first = core.take_output();
+  core.receive(append_from(kThird, 2, 2, 1, {}), kStart);  // all of which is there already
+  const Output second = core.take_output();
+  ASSERT_TRUE(second.hard_state.has_value());
+  EXPECT_TRUE(of_kind(second, MessageKind::append_answer).empty());
+  core.saved(first.save_number, kStart);
+  EXPECT_TRUE(of_kind(core.take_output(), MessageKind::append_answer).empty());
+  core.saved(second.save_number, kStart);
+  const auto answers = of_kind(core.take_output(), MessageKind::append_answer);
+  ASSERT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers[0].to, kThird);
+  EXPECT_EQ(answers[0].term, 2u);
+  EXPECT_EQ(answers[0].index, 2u);
+}
+
+TEST(RaftFaults, a_late_answer_to_an_earlier_leadership_of_the_same_node_commits_nothing) {
+  Core core = leader_with(1, {});
+  const Instant now = kStart + 100ms;
+  ASSERT_TRUE(core.propose("a", now).has_value());
+  ASSERT_TRUE(core.propose("b", now).has_value());
+  (void)settle(core, now);
+  const Message late = accepted(kPeer, 2, 3);
+  core.receive(append_from(kThird, 3, 1, 2, {3}), now);  // in place of both
+  (void)settle(core, now);
+  ASSERT_EQ(core.log().last_index(), 2u);
+  const Instant later = now + 100ms;
+  elect(core, later);
+  (void)settle(core, later);
+  ASSERT_EQ(core.term(), 4u);
+  ASSERT_EQ(core.durable_index(), 3u);
+  core.receive(late, later);
+  EXPECT_EQ(core.commit_index(), 0u);  // the third entry of the peer is another one
+  core.receive(accepted(kPeer, 4, 3), later);
+  EXPECT_EQ(core.commit_index(), 3u);
 }
 
 }  // namespace

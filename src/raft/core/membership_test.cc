@@ -175,15 +175,42 @@ TEST(RaftMembership, a_second_change_waits_for_the_first) {
   EXPECT_TRUE(cluster.change(leader, Kind::add_learner, VoterId{5}));
 }
 
+TEST(RaftMembership, no_change_while_the_leadership_is_handed_over) {
+  CoreCluster cluster(3, 6, 4);
+  cluster.settle();
+  const VoterId leader = cluster.leader().value();
+  const VoterId away = other_than(leader);
+  cluster.crash(away);
+  ASSERT_TRUE(cluster.transfer(leader, away));
+  const auto refused = cluster.change(leader, Kind::add_learner, kFourth);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::Unavailable);
+  EXPECT_NE(refused.error().detail.find("handed over"), std::string::npos);
+  cluster.settle(20);  // long enough to give it up
+  ASSERT_EQ(cluster.leader(), leader);
+  EXPECT_TRUE(cluster.change(leader, Kind::add_learner, kFourth).has_value());
+}
+
 TEST(RaftMembership, a_leader_that_is_removed_leads_until_that_is_committed_and_hands_over) {
   CoreCluster cluster(3, 7);
   cluster.settle();
   const VoterId old = cluster.leader().value();
-  const std::uint64_t term = cluster.at(old).core->term();
-  ASSERT_TRUE(cluster.change(old, Kind::remove, old));
-  EXPECT_EQ(cluster.at(old).core->role(), ReplicaRole::leader);
+  const Core& core = *cluster.at(old).core;
+  const std::uint64_t term = core.term();
+  ASSERT_TRUE(cluster.propose(old, "before"));
+  const auto removal = cluster.change(old, Kind::remove, old);
+  ASSERT_TRUE(removal.has_value());
+  // What comes before the removal is committed first, and that alone does not end its leadership.
+  bool was_committed_apart = false;
+  while (core.role() == ReplicaRole::leader) {
+    was_committed_apart |= core.commit_index() == *removal - 1;
+    ASSERT_GT(cluster.network_size(), 0u);
+    cluster.deliver(0, false);
+    for (const VoterId id : cluster.voters()) cluster.save_one(id);
+  }
+  EXPECT_TRUE(was_committed_apart);
+  EXPECT_EQ(core.commit_index(), *removal);
   cluster.settle(7);  // less than an election timeout
-  EXPECT_NE(cluster.at(old).core->role(), ReplicaRole::leader);
   const auto next = cluster.leader();
   ASSERT_TRUE(next.has_value());
   EXPECT_NE(*next, old);
