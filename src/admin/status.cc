@@ -120,6 +120,13 @@ void explain(const ClusterReport& report, int data_spare, Verdict& verdict) {
   if (!report.state) verdict.reasons.emplace_back("the metadata has no leader with a majority");
   if (data_spare < 0)
     verdict.reasons.emplace_back("some data has too few shards on nodes that are up");
+  if (!report.state) return;
+  for (const NodeRecord& node : report.state->nodes) {
+    if (!report.state->unsettled_nodes.contains(node.node)) continue;
+    verdict.reasons.push_back(fmt::format(
+        "what node {} held, which is gone, is being looked for: see `job ls` for the rebalance",
+        node.name));
+  }
   if (verdict.repair_pending > 0) {
     verdict.reasons.push_back(fmt::format("{} chunks wait for repair", verdict.repair_pending));
   }
@@ -152,6 +159,13 @@ Verdict judge(const ClusterReport& report) {
   if (verdict.repair_pending > report.waiting.size()) {
     spare = std::min(spare, whole_chunks_to_spare(report, good) - 1);
   }
+  // In the worst case a chunk has a shard on each node that is gone. Whether it is still readable
+  // is not for a guess to deny: reads find out.
+  const bool is_settled = !report.state || report.state->unsettled_nodes.empty();
+  if (!is_settled) {
+    const auto gone = static_cast<int>(report.state->unsettled_nodes.size());
+    spare = std::min(spare, std::max(0, whole_chunks_to_spare(report, good) - gone));
+  }
   verdict.is_readable = report.state.has_value() && spare >= 0;
   if (verdict.is_readable) {
     verdict.failures_left =
@@ -166,7 +180,8 @@ Verdict judge(const ClusterReport& report) {
   if (!verdict.is_readable) {
     verdict.state = State::unavailable;
   } else {
-    verdict.state = all_good && verdict.repair_pending == 0 ? State::healthy : State::degraded;
+    const bool is_whole = all_good && is_settled && verdict.repair_pending == 0;
+    verdict.state = is_whole ? State::healthy : State::degraded;
   }
   explain(report, spare, verdict);
   return verdict;

@@ -77,6 +77,23 @@ TEST(Status, repair_that_was_not_looked_at_counts_as_one_shard_less) {
   EXPECT_EQ(judge(report).failures_left, 0U);
 }
 
+TEST(Status, while_what_a_departed_node_held_is_looked_for_the_cluster_is_degraded) {
+  ClusterReport report = three_nodes();
+  NodeRecord gone;
+  gone.node = NodeId{4};
+  gone.name = "n4";
+  gone.is_departed = true;
+  report.state->nodes.push_back(gone);
+  EXPECT_EQ(judge(report).state, State::healthy);
+  report.state->unsettled_nodes.insert(gone.node);
+  const Verdict verdict = judge(report);
+  EXPECT_EQ(verdict.state, State::degraded);
+  EXPECT_TRUE(verdict.is_readable);
+  EXPECT_EQ(verdict.failures_left, 0U);
+  ASSERT_EQ(verdict.reasons.size(), 1U);
+  EXPECT_NE(verdict.reasons[0].find("n4"), std::string::npos);
+}
+
 TEST(Status, a_node_without_any_part_in_the_cluster_is_not_missed) {
   ClusterReport report = three_nodes();
   NodeReport joining = report.nodes[2];

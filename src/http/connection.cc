@@ -7,8 +7,6 @@
 namespace predastore::http {
 namespace {
 
-constexpr Duration kLingerTimeout = 5s;  // without a byte; a slow client that sends is waited for
-constexpr Duration kLingerMax = 30s;
 constexpr std::uint64_t kLingerMaxBytes = 64 * 1024 * 1024;
 constexpr std::size_t kLingerReadBytes = 64 * 1024;
 constexpr int kEmptyLinesMax = 2;  // that some clients send behind a body
@@ -172,11 +170,12 @@ Task<void> Connection::refuse(ParseFailure failure) {
 // see what was answered: read on for a moment, bounded in time and bytes.
 Task<void> Connection::close_gently() {
   stream_->shutdown_send();
-  const Instant end = shared_.clock.now() + kLingerMax;
+  const Instant end = shared_.clock.now() + shared_.options.linger_max;
   std::uint64_t discarded = 0;
   MutableBuffer sink(kLingerReadBytes);
   while (discarded < kLingerMaxBytes && !shared_.is_draining) {
-    const Instant deadline = std::min(end, shared_.clock.now() + kLingerTimeout);
+    const Instant idle_end = shared_.clock.now() + shared_.options.linger_timeout;
+    const Instant deadline = std::min(end, idle_end);
     const Result<std::size_t> count = co_await stream_->read_some(sink.bytes(), deadline);
     if (!count || *count == 0) break;
     discarded += *count;

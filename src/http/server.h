@@ -75,6 +75,9 @@ struct ServerOptions {
   Duration write_idle_timeout = 60s;  // without a byte taken by the client
   std::size_t body_rate_min_bytes_per_s = 64;  // averaged over the idle time: slower is closed
   std::uint64_t drain_max_bytes = 256 * 1024;  // of an unread body before the connection is closed
+  // After an answer that closes: who still sends is read on, or would never see the answer.
+  Duration linger_timeout = 5s;  // without a byte
+  Duration linger_max = 30s;
   std::optional<TlsServerOptions> tls;
   ErrorPageMaker error_page;  // empty: a line of plain text
 };

@@ -61,6 +61,52 @@ TEST_F(ServerTest, a_body_below_the_lowest_rate_times_out) {
   EXPECT_EQ(log.body_errors[0].code, ErrorCode::TimedOut);
 }
 
+constexpr const char* kUnreadUpload =
+    "POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
+
+// Were the connection closed with bytes in it, the answer would be lost by a reset.
+TEST_F(ServerTest, who_goes_on_sending_after_a_refusal_still_reads_it) {
+  start();
+  RawPeer peer(host, server->port());
+  const auto sends_on = [](RawPeer& p, Clock& clock) -> Task<std::string> {
+    co_await p.send(kUnreadUpload);
+    for (int i = 0; i < 64; ++i) {
+      co_await p.send(std::string(64 * 1024, 'a'));
+      co_await sleep_for(clock, 1ms);
+    }
+    co_return co_await p.read_until("POST /ignore");
+  };
+  EXPECT_TRUE(run(sends_on(peer, host.loop.clock())).starts_with("HTTP/1.1 200 "));
+}
+
+TEST_F(ServerTest, who_sends_without_end_after_a_refusal_is_closed_all_the_same) {
+  ServerOptions options;
+  options.linger_timeout = 60s;
+  options.linger_max = 100ms;
+  start(std::move(options));
+  RawPeer peer(host, server->port());
+  const auto drips = [](RawPeer& p, Clock& clock) -> Task<void> {
+    co_await p.send(kUnreadUpload);
+    BufferChain piece(Buffer::copy_of("a"));
+    while (co_await p.stream().write(piece, 60s)) co_await sleep_for(clock, 5ms);
+  };
+  run(drips(peer, host.loop.clock()));
+}
+
+TEST_F(ServerTest, who_falls_silent_after_a_refusal_is_closed) {
+  ServerOptions options;
+  options.linger_timeout = 20ms;
+  options.linger_max = 1h;
+  start(std::move(options));
+  RawPeer peer(host, server->port());
+  const auto rests = [](RawPeer& p, Server& s, Clock& clock) -> Task<std::string> {
+    co_await p.send(kUnreadUpload);
+    while (s.stats().accepted == 0 || s.stats().connections > 0) co_await sleep_for(clock, 5ms);
+    co_return co_await p.read_to_end();
+  };
+  EXPECT_TRUE(run(rests(peer, *server, host.loop.clock())).starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(ServerTest, a_body_that_ends_early_is_an_error) {
   start();
   RawPeer peer(host, server->port());
@@ -98,7 +144,7 @@ TEST_F(ServerTest, clients_that_vanish_anywhere_leave_nothing_behind) {
     if (size % 2 == 0) peer.stream().reset();
   }
   const auto wait = [](Server& s, Clock& clock) -> Task<void> {
-    while (s.stats().connections > 0) co_await sleep_for(clock, 1ms);
+    while (s.stats().accepted == 0 || s.stats().connections > 0) co_await sleep_for(clock, 1ms);
   };
   run(wait(*server, host.loop.clock()));
   EXPECT_TRUE(

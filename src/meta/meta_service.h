@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -152,6 +153,8 @@ struct WriteContext {
   // Objects up to this size go with the metadata. 0: none, for the voters bear the loss of fewer
   // nodes than the bucket's scheme.
   std::uint32_t inline_max_bytes = 0;
+  // Departed ones: which chunks have lost a shard with them is not known in full yet.
+  std::set<NodeId> unsettled_nodes;
 };
 
 // A chunk with missing or damaged roles, from the repair queue.

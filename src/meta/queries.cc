@@ -290,7 +290,29 @@ class Reader {
     out->set_is_sweep_off(system.is_sweep_off());
     out->set_is_heal_paused(system.is_heal_paused());
     out->set_inline_max_bytes(static_cast<std::uint32_t>(system.limits().inline_max_bytes()));
+    for (const std::uint64_t id : unsettled_nodes(system, state_.nodes()))
+      out->add_unsettled_nodes(id);
     return answer;
+  }
+  // Departed ones that a ring names under which layouts are stored still: until the rebalance has
+  // come by, nobody knows which of those miss a shard now.
+  std::set<std::uint64_t> unsettled_nodes(const pb::System& system,
+                                          const std::vector<NodeRecord>& nodes) {
+    std::set<std::uint64_t> departed;
+    for (const NodeRecord& node : nodes) {
+      if (node.is_departed) departed.insert(node.node.value());
+    }
+    std::set<std::uint64_t> unsettled;
+    if (departed.empty()) return unsettled;
+    for (const pb::EpochCount& counted : system.layout_counts().epochs()) {
+      if (counted.count() == 0) continue;
+      const auto ring = state_.find_ring(RingEpoch{counted.epoch()});
+      if (!ring) continue;
+      for (const RingSlot& slot : ring->slots) {
+        if (departed.contains(slot.node.value())) unsettled.insert(slot.node.value());
+      }
+    }
+    return unsettled;
   }
   Answer ring(const pb::GetRing& query) {
     const auto found = state_.find_ring(RingEpoch{query.epoch()});

@@ -580,6 +580,7 @@ Task<Result<ClusterState>> Service::cluster_state(Instant deadline) {
   state.object_count = found.object_count();
   state.repair_pending = found.repair_pending();
   state.garbage_pending = found.garbage_pending();
+  for (const std::uint64_t id : found.unsettled_nodes()) state.unsettled_nodes.insert(NodeId{id});
   PREDA_CO_CHECK(read_options(found, state));
   co_return state;
 }

@@ -178,7 +178,11 @@ TEST_F(RebalanceTest, shards_of_a_node_that_is_gone_are_rebuilt_elsewhere) {
   cluster_.node(3).faults.is_down = true;
   apply(without(3));
   ASSERT_TRUE(run(growth().set_node_state(NodeId{3}, meta::NodeState::departed, soon())));
+  // Nobody has looked yet, and the state says so.
+  EXPECT_EQ(run(meta().cluster_state(soon()))->repair_pending, 0U);
+  EXPECT_EQ(run(meta().cluster_state(soon()))->unsettled_nodes, (std::set<NodeId>{NodeId{3}}));
   ASSERT_TRUE(rebalance());
+  EXPECT_TRUE(run(meta().cluster_state(soon()))->unsettled_nodes.empty());
   expect_all(20);
   // What was on the node is now healing's to do, by all nodes; what it left behind is forgotten.
   EXPECT_EQ(run(meta().cluster_state(soon()))->repair_pending, lost);
