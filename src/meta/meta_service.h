@@ -153,8 +153,6 @@ struct WriteContext {
   // Objects up to this size go with the metadata. 0: none, for the voters bear the loss of fewer
   // nodes than the bucket's scheme.
   std::uint32_t inline_max_bytes = 0;
-  // Departed ones: which chunks have lost a shard with them is not known in full yet.
-  std::set<NodeId> unsettled_nodes;
 };
 
 // A chunk with missing or damaged roles, from the repair queue.
@@ -227,6 +225,8 @@ struct ClusterState {
   bool is_sweep_off = false;
   bool is_heal_paused = false;
   std::uint32_t inline_max_bytes = 0;
+  // Departed ones: which chunks have lost a shard with them is not known in full yet.
+  std::set<NodeId> unsettled_nodes;
 };
 
 // The metadata of the cluster. Every write returns after its command was committed by a majority
