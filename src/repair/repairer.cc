@@ -118,53 +118,71 @@ Task<Result<std::size_t>> Repairer::collect_once() {
   for (const NodeRecord& node : cluster.nodes) {
     if (node.is_departed) departed_.insert(node.node);
   }
-  std::vector<std::uint64_t> done;
-  for (meta::GarbageItem& item : items) {
-    if (is_stopping_) break;
-    const std::uint64_t id = item.id;
-    const auto removed = co_await remove_garbage(std::move(item));
-    if (removed && *removed) done.push_back(id);
-  }
+  GarbageRound round = share_out(items);
+  if (is_stopping_) co_return std::size_t{0};
+  TaskGroup tasks{env_.executor, env_.clock};
+  for (auto& [node, share] : round.shares) tasks.spawn(remove_share(node, &share));
+  (void)co_await tasks.join();
+  std::vector<std::uint64_t> done = settle(round);
   if (done.empty()) co_return std::size_t{0};
   const std::size_t count = done.size();
-  for (const std::uint64_t id : done) cleaned_.erase(id);
   PREDA_CO_CHECK(
       co_await meta_.garbage_done(std::move(done), env_.clock.now() + options_.call_timeout));
   co_return count;
 }
 
-// True when every node that has not departed has removed its shards of the item, durably.
-Task<Result<bool>> Repairer::remove_garbage(meta::GarbageItem item) {
-  std::map<NodeId, std::vector<shard::ShardRemoval>> by_node;
-  for (const ChunkLayout& layout : item.layouts) {
-    for (std::uint8_t role = 0; role < layout.places.size(); ++role) {
-      const ShardPlace& place = layout.places[role];
-      // A role that is missing may have been stored all the same, its answer lost.
-      if (!place.is_stored || departed_.contains(place.node)) continue;
-      by_node[place.node].push_back({key_of(layout, ShardRole{role}), layout.generation});
+// One call to a node for all items, and all nodes at once: each call waits for a sync, and clients
+// may delete or replace thousands of objects a second.
+Repairer::GarbageRound Repairer::share_out(const std::vector<meta::GarbageItem>& items) {
+  GarbageRound round;
+  for (const meta::GarbageItem& item : items) {
+    std::set<NodeId>& waits = round.waits[item.id];
+    const std::set<NodeId>& cleaned = cleaned_[item.id];
+    for (const ChunkLayout& layout : item.layouts) {
+      for (std::uint8_t role = 0; role < layout.places.size(); ++role) {
+        const ShardPlace& place = layout.places[role];
+        // A role that is missing may have been stored all the same, its answer lost.
+        if (!place.is_stored || departed_.contains(place.node)) continue;
+        if (cleaned.contains(place.node)) continue;
+        NodeShare& share = round.shares[place.node];
+        share.removals.push_back({key_of(layout, ShardRole{role}), layout.generation});
+        if (waits.insert(place.node).second) share.items.push_back(item.id);
+      }
     }
   }
-  std::set<NodeId>& cleaned = cleaned_[item.id];
-  bool is_all = true;
-  for (auto& [node, removals] : by_node) {
-    if (cleaned.contains(node)) continue;
-    if (!chunks_.health().may_try(node, chunk::NodeUse::write)) {
-      is_all = false;
-      continue;
-    }
-    const std::size_t count = removals.size();
-    const auto removed = co_await shards_.remove(node, std::move(removals),
-                                                 env_.clock.now() + options_.call_timeout);
-    if (removed) {
-      chunks_.health().succeeded(node, chunk::NodeUse::write);
-      cleaned_[item.id].insert(node);
-      garbage_removed_ += count;
-    } else {
-      if (is_away(removed.error())) chunks_.health().failed(node, chunk::NodeUse::write);
-      is_all = false;
+  return round;
+}
+
+Task<void> Repairer::remove_share(NodeId node, NodeShare* share) {
+  if (!chunks_.health().may_try(node, chunk::NodeUse::write)) co_return;
+  const std::size_t count = share->removals.size();
+  const auto removed = co_await shards_.remove(node, std::move(share->removals),
+                                               env_.clock.now() + options_.call_timeout);
+  if (removed) {
+    chunks_.health().succeeded(node, chunk::NodeUse::write);
+    share->is_removed = true;
+    garbage_removed_ += count;
+  } else if (is_away(removed.error())) {
+    chunks_.health().failed(node, chunk::NodeUse::write);
+  }
+}
+
+// The items of which every node that has not departed has removed its shards, durably.
+std::vector<std::uint64_t> Repairer::settle(GarbageRound& round) {
+  for (const auto& [node, share] : round.shares) {
+    if (!share.is_removed) continue;
+    for (const std::uint64_t id : share.items) {
+      cleaned_[id].insert(node);
+      round.waits[id].erase(node);
     }
   }
-  co_return is_all;
+  std::vector<std::uint64_t> done;
+  for (const auto& [id, waits] : round.waits) {
+    if (!waits.empty()) continue;
+    cleaned_.erase(id);
+    done.push_back(id);
+  }
+  return done;
 }
 
 }  // namespace predastore::repair

@@ -59,7 +59,19 @@ class Repairer {
  private:
   Task<void> run_garbage();
   Task<void> run_reports();
-  Task<Result<bool>> remove_garbage(meta::GarbageItem item);
+  // What one node is to remove, of all items.
+  struct NodeShare {
+    std::vector<shard::ShardRemoval> removals;
+    std::vector<std::uint64_t> items;
+    bool is_removed = false;
+  };
+  struct GarbageRound {
+    std::map<NodeId, NodeShare> shares;
+    std::map<std::uint64_t, std::set<NodeId>> waits;  // of each item, for which nodes
+  };
+  GarbageRound share_out(const std::vector<meta::GarbageItem>& items);
+  Task<void> remove_share(NodeId node, NodeShare* share);
+  std::vector<std::uint64_t> settle(GarbageRound& round);
   Task<void> wait(Duration duration);
 
   Environment env_;

@@ -230,6 +230,21 @@ TEST_F(RepairTest, an_object_that_was_deleted_meanwhile_is_no_work) {
   EXPECT_EQ(pending(), 0U);
 }
 
+// A call waits for a sync: item by item, deleting would be slower than writing.
+TEST_F(RepairTest, the_garbage_of_many_deletes_is_one_call_to_each_node) {
+  for (int i = 0; i < 20; ++i) put("key" + std::to_string(i), 9000, 10);
+  for (int i = 0; i < 20; ++i) {
+    std::vector<std::string> keys{"key" + std::to_string(i)};
+    ASSERT_TRUE(run(meta().delete_objects("b", keys, {}, soon())));
+  }
+  cluster_.run(meta_.advance(3));
+  const std::uint64_t calls = cluster_.node(1).call_count;
+  EXPECT_EQ(run(repairer_.collect_once()).value(), 20U);
+  EXPECT_EQ(cluster_.node(1).call_count, calls + 1);
+  EXPECT_EQ(cluster_.shard_count(NodeId{1}), 0U);
+  EXPECT_EQ(run(meta().cluster_state(soon())).value().garbage_pending, 0U);
+}
+
 TEST_F(RepairTest, garbage_is_removed_after_its_time_and_waits_for_nodes_that_are_away) {
   const ChunkLayout kept = put("kept", 9000, 9);
   put("gone", kSize, 10);
