@@ -73,6 +73,16 @@ constexpr Tables kTables = make_tables();
 
 static_assert(std::endian::native == std::endian::little);
 
+// `plain` takes what folding leaves, and what is no whole block at the end.
+template <class T>
+T by_folding(ByteSpan bytes, T so_far, std::array<std::byte, 16> (*fold)(ByteSpan, T),
+             T (*plain)(ByteSpan, T)) {
+  const std::size_t folded_bytes = bytes.size() / 64 * 64;
+  const auto rest = fold(bytes.first(folded_bytes), static_cast<T>(~so_far));
+  const T crc = plain(rest, static_cast<T>(~T{0}));  // state 0
+  return plain(bytes.subspan(folded_bytes), crc);
+}
+
 const unsigned char* raw(ByteSpan bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
@@ -84,10 +94,7 @@ std::uint32_t crc32(ByteSpan bytes, std::uint32_t so_far) {
   constexpr std::size_t kFoldMin = 1024;
   static const bool can_fold = can_fold_crc_wide();
   if (!can_fold || bytes.size() < kFoldMin) return crc32_by_isal(bytes, so_far);
-  const std::size_t folded_bytes = bytes.size() / 64 * 64;
-  const auto rest = fold_crc32(bytes.first(folded_bytes), ~so_far);
-  const std::uint32_t crc = crc32_by_isal(rest, ~std::uint32_t{0});  // state 0
-  return crc32_by_isal(bytes.subspan(folded_bytes), crc);
+  return by_folding(bytes, so_far, fold_crc32, crc32_by_isal);
 }
 
 std::uint32_t crc32_by_isal(ByteSpan bytes, std::uint32_t so_far) {
@@ -127,10 +134,7 @@ std::uint64_t crc64nvme(ByteSpan bytes, std::uint64_t so_far) {
   constexpr std::size_t kFoldMin = 128;
   static const bool can_fold = can_fold_crc();
   if (!can_fold || bytes.size() < kFoldMin) return crc64nvme_by_table(bytes, so_far);
-  const std::size_t folded_bytes = bytes.size() / 64 * 64;
-  const auto rest = fold_crc64nvme(bytes.first(folded_bytes), ~so_far);
-  const std::uint64_t crc = crc64nvme_by_table(rest, ~std::uint64_t{0});  // state 0
-  return crc64nvme_by_table(bytes.subspan(folded_bytes), crc);
+  return by_folding(bytes, so_far, fold_crc64nvme, crc64nvme_by_table);
 }
 
 std::uint32_t crc32_combine(std::uint32_t a, std::uint32_t b, std::uint64_t b_size_bytes) {

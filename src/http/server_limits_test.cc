@@ -64,6 +64,13 @@ TEST_F(ServerTest, a_body_below_the_lowest_rate_times_out) {
 constexpr const char* kUnreadUpload =
     "POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n";
 
+ServerOptions lingering(Duration timeout, Duration max) {
+  ServerOptions options;
+  options.linger_timeout = timeout;
+  options.linger_max = max;
+  return options;
+}
+
 // Were the connection closed with bytes in it, the answer would be lost by a reset.
 TEST_F(ServerTest, who_goes_on_sending_after_a_refusal_still_reads_it) {
   start();
@@ -80,24 +87,21 @@ TEST_F(ServerTest, who_goes_on_sending_after_a_refusal_still_reads_it) {
 }
 
 TEST_F(ServerTest, who_sends_without_end_after_a_refusal_is_closed_all_the_same) {
-  ServerOptions options;
-  options.linger_timeout = 60s;
-  options.linger_max = 100ms;
-  start(std::move(options));
+  start(lingering(60s, 100ms));
   RawPeer peer(host, server->port());
   const auto drips = [](RawPeer& p, Clock& clock) -> Task<void> {
     co_await p.send(kUnreadUpload);
     BufferChain piece(Buffer::copy_of("a"));
     while (co_await p.stream().write(piece, 60s)) co_await sleep_for(clock, 5ms);
   };
-  run(drips(peer, host.loop.clock()));
+  const Instant began = host.loop.clock().now();
+  run(drips(peer, host.loop.clock()));  // ends when the server has closed
+  EXPECT_GE(host.loop.clock().now() - began, 100ms);
+  EXPECT_EQ(log.handled, 1);
 }
 
 TEST_F(ServerTest, who_falls_silent_after_a_refusal_is_closed) {
-  ServerOptions options;
-  options.linger_timeout = 20ms;
-  options.linger_max = 1h;
-  start(std::move(options));
+  start(lingering(20ms, 1h));
   RawPeer peer(host, server->port());
   const auto rests = [](RawPeer& p, Server& s, Clock& clock) -> Task<std::string> {
     co_await p.send(kUnreadUpload);

@@ -103,19 +103,27 @@ class RsMigrationTest : public ::testing::Test {
   void expect_scheme(const std::string& key, RsConfig rs) {
     for (const ChunkLayout& layout : find(key).layouts) EXPECT_EQ(layout.rs, rs) << key;
   }
-  JobControl claimed() {
+  JobControl claimed() { return claimed(runner_); }
+  JobControl claimed(JobRunner& runner) {
     const auto jobs = run(growth().jobs(soon())).value();
     JobRecord job = jobs.empty() || !is_active(jobs.back().state)
                         ? run(growth().start_job(JobKind::rs_migrate, "b", soon())).value()
                         : jobs.back();
-    return {runner_, run(growth().claim_job(job.id, job.claim, NodeId{1}, soon())).value()};
+    return {runner, run(growth().claim_job(job.id, job.claim, NodeId{1}, soon())).value()};
   }
-  Result<void> migrate() {
-    JobControl control = claimed();
+  Result<void> migrate() { return migrate(runner_); }
+  Result<void> migrate(JobRunner& runner) {
+    JobControl control = claimed(runner);
     auto done = run(migration_.run(&control));
     progress_ = control.progress();
     (void)run(growth().set_job_state(control.job().id, JobState::cancelled, soon()));
     return done;
+  }
+  Duration time_of_change(JobRunner& runner, RsConfig rs) {
+    set_scheme(rs);
+    const Instant began = cluster_.clock().now();
+    EXPECT_TRUE(migrate(runner));
+    return cluster_.clock().now() - began;
   }
   // Metadata garbage, removed from the stores by hand: what is left must still be enough.
   void remove_garbage() {
@@ -201,15 +209,7 @@ TEST_F(RsMigrationTest, the_rate_counts_what_is_written_with_its_parity) {
   limited.bytes_per_second = kChunkBytes;
   JobRunner runner{cluster_.env(), limited, meta(), growth(), [this] { return is_active_; }};
   const auto seconds_of_change_to = [&](RsConfig rs) {
-    set_scheme(rs);
-    const JobRecord job = run(growth().start_job(JobKind::rs_migrate, "b", soon())).value();
-    JobControl control{runner,
-                       run(growth().claim_job(job.id, job.claim, NodeId{1}, soon())).value()};
-    const Instant began = cluster_.clock().now();
-    EXPECT_TRUE(run(migration_.run(&control)));
-    const double seconds = std::chrono::duration<double>(cluster_.clock().now() - began).count();
-    (void)run(growth().set_job_state(control.job().id, JobState::cancelled, soon()));
-    return seconds;
+    return std::chrono::duration<double>(time_of_change(runner, rs)).count();
   };
   const double wide = seconds_of_change_to({1, 2});  // 9 chunks are written
   EXPECT_GT(wide, 8.9);
@@ -227,21 +227,11 @@ TEST_F(RsMigrationTest, beside_clients_one_object_is_copied_at_a_time) {
   JobRunner runner{
       cluster_.env(),          options, meta(), growth(), [this] { return is_active_; },
       [&load] { return load; }};
-  const auto time_of_change_to = [&](RsConfig rs) {
-    set_scheme(rs);
-    const JobRecord job = run(growth().start_job(JobKind::rs_migrate, "b", soon())).value();
-    JobControl control{runner,
-                       run(growth().claim_job(job.id, job.claim, NodeId{1}, soon())).value()};
-    const Instant began = cluster_.clock().now();
-    EXPECT_TRUE(run(migration_.run(&control)));
-    EXPECT_EQ(control.progress().items_done, 8U);
-    const Duration took = cluster_.clock().now() - began;
-    (void)run(growth().set_job_state(control.job().id, JobState::cancelled, soon()));
-    return took;
-  };
-  const Duration alone = time_of_change_to({1, 2});
+  const Duration alone = time_of_change(runner, {1, 2});
+  EXPECT_EQ(progress_.items_done, 8U);
   load.in_flight = 1;
-  const Duration beside_clients = time_of_change_to({2, 1});
+  const Duration beside_clients = time_of_change(runner, {2, 1});
+  EXPECT_EQ(progress_.items_done, 8U);
   EXPECT_GT(beside_clients, 2 * alone);
 }
 

@@ -201,6 +201,10 @@ TEST(RaftFaults, fault_04_old_rejections_do_not_push_next_below_match) {
       EXPECT_GE(append.index, 6u);
     }
   }
+  // Nor is what is on its way sent again for a rejection of what was never sent.
+  leader.receive(rejected(kPeer, 2, 8, 1), now);
+  for (const Message& append : of_kind(settle(leader, now), MessageKind::append))
+    EXPECT_NE(append.to, kPeer);
   leader.receive(accepted(kPeer, 2, 7), now);
   EXPECT_EQ(leader.commit_index(), 7u);
 }
