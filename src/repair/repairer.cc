@@ -18,6 +18,7 @@ ShardKey key_of(const ChunkLayout& layout, ShardRole role) {
 }
 
 constexpr std::uint32_t kGarbageItemsMax = 256;
+constexpr double kRestWithClients = 3;  // times what a round took
 constexpr std::size_t kReportsMax = 10'000;
 
 }  // namespace
@@ -72,14 +73,25 @@ Task<void> Repairer::wait(Duration duration) {
 Task<void> Repairer::run_garbage() {
   while (!is_stopping_) {
     std::size_t done = 0;
+    const Instant begun = env_.clock.now();
     if (is_active_()) {
       const auto collected = co_await collect_once();
       if (collected) done = *collected;
     } else {
       cleaned_.clear();
     }
-    if (done == 0) co_await wait(options_.garbage_interval);
+    const Duration took = env_.clock.now() - begun;
+    co_await wait(done == 0 ? options_.garbage_interval : rest_after(took));
   }
+}
+
+// A quarter of the time while clients are at work. The longer the queue, the less rest: clients
+// that delete or replace faster than a quarter of the time allows must not fill the drives.
+Duration Repairer::rest_after(Duration took) const {
+  if (!loads_.cluster || loads_.cluster().in_flight == 0) return {};
+  const double patience = std::max(0.0, 1 - static_cast<double>(garbage_pending_) /
+                                                static_cast<double>(options_.garbage_pending_max));
+  return std::chrono::duration_cast<Duration>(took * kRestWithClients * patience);
 }
 
 // ---- what reads met
@@ -114,6 +126,7 @@ Task<Result<std::size_t>> Repairer::collect_once() {
   if (items.empty()) co_return std::size_t{0};
   PREDA_CO_TRY(const meta::ClusterState cluster,
                co_await meta_.cluster_state(env_.clock.now() + options_.call_timeout));
+  garbage_pending_ = cluster.garbage_pending;
   departed_.clear();
   for (const NodeRecord& node : cluster.nodes) {
     if (node.is_departed) departed_.insert(node.node);

@@ -20,6 +20,8 @@ struct RepairOptions {
   ChunkRepairOptions chunk;
   Duration report_interval = 1s;  // in which what reads met is gathered
   Duration garbage_interval = 5s;
+  // Of the queue, from which collecting garbage does not rest for clients any more.
+  std::uint64_t garbage_pending_max = 100'000;
   Duration call_timeout = 10s;
 };
 
@@ -58,6 +60,8 @@ class Repairer {
 
  private:
   Task<void> run_garbage();
+  // What it rests after a round that took so long, for clients come first.
+  Duration rest_after(Duration took) const;
   Task<void> run_reports();
   // What one node is to remove, of all items.
   struct NodeShare {
@@ -89,7 +93,8 @@ class Repairer {
   std::set<ShardKey> reports_;
   // Of items that wait for a node: the nodes that have done their part, so that it is asked once.
   std::map<std::uint64_t, std::set<NodeId>> cleaned_;
-  std::set<NodeId> departed_;  // what they have is of no interest any more
+  std::set<NodeId> departed_;          // what they have is of no interest any more
+  std::uint64_t garbage_pending_ = 0;  // items, at the last round
   std::uint64_t garbage_removed_ = 0;
 };
 

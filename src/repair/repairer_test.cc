@@ -69,6 +69,9 @@ class RepairTest : public ::testing::Test {
   ChunkLayout layout_of(const ChunkLayout& layout) {
     return run(meta().get_layout(layout.object_id, layout.chunk_index, soon())).value();
   }
+  std::uint64_t pending_garbage() {
+    return run(meta().cluster_state(soon())).value().garbage_pending;
+  }
   std::uint64_t pending() { return run(meta().cluster_state(soon())).value().repair_pending; }
   std::size_t repair() {
     cluster_.advance(10s);  // nodes that failed are asked again
@@ -242,7 +245,39 @@ TEST_F(RepairTest, the_garbage_of_many_deletes_is_one_call_to_each_node) {
   EXPECT_EQ(run(repairer_.collect_once()).value(), 20U);
   EXPECT_EQ(cluster_.node(1).call_count, calls + 1);
   EXPECT_EQ(cluster_.shard_count(NodeId{1}), 0U);
-  EXPECT_EQ(run(meta().cluster_state(soon())).value().garbage_pending, 0U);
+  EXPECT_EQ(pending_garbage(), 0U);
+}
+
+// Three rounds, each of which takes as long as a slow node.
+TEST_F(RepairTest, collecting_garbage_takes_a_quarter_of_the_time_while_clients_are_at_work) {
+  const auto seconds_to_collect = [this](std::uint32_t clients, std::uint64_t pending_max) {
+    std::vector<std::string> keys;
+    for (int i = 0; i < 600; ++i) keys.push_back("key" + std::to_string(i));
+    for (const std::string& key : keys) put(key, 100, 10);
+    EXPECT_TRUE(run(meta().delete_objects("b", std::move(keys), {}, soon())));
+    cluster_.run(meta_.advance(3));
+    cluster_.node(2).faults.delay = 200ms;
+    RepairOptions options = testing::unlimited();
+    options.garbage_pending_max = pending_max;
+    Repairer::Loads loads;
+    loads.cluster = [clients] { return ClientLoad{clients, 0}; };
+    Repairer repairer{cluster_.env(), options, meta_.service(),     chunks_,
+                      cluster_,       nodes_,  [] { return true; }, loads};
+    TaskGroup tasks{cluster_.env().executor, cluster_.clock()};
+    const Instant begun = cluster_.clock().now();
+    tasks.spawn(repairer.run());
+    while (pending_garbage() > 0 && cluster_.clock().now() - begun < 60s) cluster_.advance(5ms);
+    const Duration taken = cluster_.clock().now() - begun;
+    repairer.stop();
+    (void)cluster_.run(tasks.join());
+    cluster_.heal();
+    return std::chrono::duration<double>(taken).count();
+  };
+  const double alone = seconds_to_collect(0, 100'000);
+  EXPECT_LT(alone, 3 * 0.25);
+  // The rests, two of them, are three times as long as the rounds before them.
+  EXPECT_GT(seconds_to_collect(8, 100'000), alone + 2 * 3 * 0.1 * 0.9);
+  EXPECT_LT(seconds_to_collect(8, 300), 3 * 0.25);  // what is left of a long queue: in no time
 }
 
 TEST_F(RepairTest, garbage_is_removed_after_its_time_and_waits_for_nodes_that_are_away) {
@@ -266,7 +301,7 @@ TEST_F(RepairTest, garbage_is_removed_after_its_time_and_waits_for_nodes_that_ar
   cluster_.advance(10s);
   EXPECT_EQ(run(repairer_.collect_once()).value(), 1U);
   EXPECT_EQ(cluster_.shard_count(NodeId{3}), 1U);
-  EXPECT_EQ(run(meta().cluster_state(soon())).value().garbage_pending, 0U);
+  EXPECT_EQ(pending_garbage(), 0U);
   expect_reads_without_any_one(kept, 9000, 9);
 }
 

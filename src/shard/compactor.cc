@@ -16,6 +16,8 @@ using segment::RecordKind;
 constexpr std::size_t kVictimsMax = 16;
 constexpr double kGarbageShareMin = 0.05;  // of a file, to be worth a copy of the rest
 constexpr Duration kHoldBack = 600s;
+constexpr double kShareInUse = 0.25;    // of the rate, while others use the drive
+constexpr Duration kPaceSlice = 100ms;  // after which the rate is looked at again
 constexpr std::string_view kOutputPrefix = "output/";
 
 std::string output_mark(ShardFileId id) {
@@ -96,14 +98,18 @@ bool Compactor::is_pressed() const {
          writer_->capacity_bytes();
 }
 
+double Compactor::garbage_bytes() const {
+  const std::uint64_t used = writer_->used_bytes();
+  return static_cast<double>(used - std::min(writer_->usage().live_bytes(), used));
+}
+
 std::vector<ShardFileId> Compactor::pick() const {
   std::set<ShardFileId> excluded = writer_->files_in_use();
   for (const auto& [id, until] : held_back_) {
     if (env_.clock.now() < until) excluded.insert(id);
   }
   const FileUsage& usage = writer_->usage();
-  const double garbage = static_cast<double>(writer_->used_bytes()) -
-                         static_cast<double>(std::min(usage.live_bytes(), writer_->used_bytes()));
+  const double garbage = garbage_bytes();
   const bool is_wasteful =
       garbage > options_->compaction_garbage_share * static_cast<double>(writer_->used_bytes()) &&
       garbage > 2.0 * static_cast<double>(options_->shard_file_size_bytes);
@@ -257,13 +263,30 @@ Task<Result<CompactionOutput*>> Compactor::output_for(Round& round, RecordHeader
   co_return round.outputs.back().get();
 }
 
+// All of the rate again from twice the garbage at which copying begins: whoever overwrites faster
+// than a quarter of it gives back must not fill the drive.
+double Compactor::rate() const {
+  if (is_pressed()) return 0;
+  const auto full = static_cast<double>(options_->compaction_bytes_per_second);
+  if (!hooks_.is_in_use || !hooks_.is_in_use()) return full;
+  const double begins =
+      options_->compaction_garbage_share * static_cast<double>(writer_->used_bytes());
+  const double urgency = begins > 0 ? std::clamp(garbage_bytes() / begins - 1, 0.0, 1.0) : 1;
+  return full * (kShareInUse + (1 - kShareInUse) * urgency);
+}
+
 Task<void> Compactor::pace(std::uint64_t size_bytes) {
-  if (options_->compaction_bytes_per_second == 0 || is_pressed()) co_return;
-  const double seconds =
-      static_cast<double>(size_bytes) / static_cast<double>(options_->compaction_bytes_per_second);
-  const auto pause = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-  const Instant until = env_.clock.now() + pause;
-  while (!stopping_ && env_.clock.now() < until) (void)co_await wake_.wait_until(until);
+  auto left = static_cast<double>(size_bytes);
+  while (!stopping_ && left > 0) {
+    const double bytes_per_second = rate();
+    if (bytes_per_second == 0) co_return;
+    const std::chrono::duration<double> needed{left / bytes_per_second};
+    const Instant begun = env_.clock.now();
+    const auto wait = needed < kPaceSlice ? std::chrono::duration_cast<Duration>(needed) + 1ns
+                                          : Duration{kPaceSlice};
+    (void)co_await wake_.wait_until(begun + wait);
+    left -= bytes_per_second * std::chrono::duration<double>(env_.clock.now() - begun).count();
+  }
 }
 
 // ---- the switch

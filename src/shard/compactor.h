@@ -31,6 +31,9 @@ namespace predastore::shard {
 // 4. the old files are removed and the directory is synced;
 // 5. the removed files are struck from the notes of dead records.
 //
+// It gives way: while others use the drive it copies at a quarter of its rate, faster as garbage
+// grows, and without any limit when room is short.
+//
 // Commits and tombstones keep their sequences. A tombstone is copied as long as another file exists
 // that holds a dead commit record of its key, and when it is the drive's last decision (the mark by
 // which an index is known to be current).
@@ -39,6 +42,7 @@ class Compactor {
   struct Hooks {
     std::function<void(const Damage&)> report;
     std::function<void(ShardFileId)> file_removed;
+    std::function<bool()> is_in_use;  // others read or write shards; may be empty
   };
   Compactor(Environment env, std::shared_ptr<const ShardStoreOptions> options,
             std::shared_ptr<kv::KeyValueStore> index, std::shared_ptr<DriveWriter> writer,
@@ -81,6 +85,8 @@ class Compactor {
   using Changes = std::vector<std::pair<IndexEntry, IndexEntry>>;  // before, after
 
   bool is_pressed() const;
+  double garbage_bytes() const;
+  double rate() const;  // bytes a second at this moment; 0: without a limit
   std::vector<ShardFileId> pick() const;
   Task<Result<Victim>> load(ShardFileId id);
   Task<Result<std::size_t>> compact(Round& round);

@@ -21,6 +21,7 @@ using segment::kRecordHeaderSizeBytes;
 using segment::RecordHeader;
 
 constexpr std::uint64_t kRecordMaxBytes = kRecordHeaderSizeBytes + kSegmentSizeBytes;
+constexpr Duration kInUseFor = 1s;  // after a read or a new shard
 
 Result<void> check_options(const ShardStoreOptions& options) {
   const bool is_sized = options.shard_file_size_bytes >= 256 * 1024 &&
@@ -189,6 +190,7 @@ void ShardStore::start_upkeep() {
     recent_files_.erase(open->second.recency);
     open_files_.erase(open);
   };
+  hooks.is_in_use = [this] { return is_in_use(); };
   compactor_ = std::make_unique<Compactor>(env_, options_, index_, writer_, std::move(hooks));
   if (options_->run_compaction) tasks_.spawn(compactor_->run());
   Scrubber::Hooks scrub_hooks;
@@ -196,6 +198,10 @@ void ShardStore::start_upkeep() {
   scrub_hooks.rewrite = [this](ShardFileId id) { compactor_->request(id); };
   scrubber_ = std::make_unique<Scrubber>(env_, options_, index_, writer_, std::move(scrub_hooks));
   if (options_->run_scrub) tasks_.spawn(scrubber_->run());
+}
+
+bool ShardStore::is_in_use() const {
+  return used_at_ != Instant{} && env_.clock.now() - used_at_ < kInUseFor;
 }
 
 Task<Result<ScrubReport>> ShardStore::scrub_once() {
@@ -348,6 +354,7 @@ Result<std::unique_ptr<ShardWriter>> ShardStore::create(ShardKey key, ShardStamp
   if (key.role.value() >= kDataShardsMax + kParityShardsMax)
     return make_error(ErrorCode::InvalidArgument, "a role that cannot be");
   PREDA_CHECK(writer_->has_room(kRecordMaxBytes));
+  note_use();
   auto attempt = std::make_shared<ShardTry>(env_.clock, key, stamp, options_->shard_window_bytes);
   return make_shard_writer(writer_, std::move(attempt));
 }
@@ -419,6 +426,7 @@ Task<Result<ShardStore::Records>> ShardStore::fetch_records(ShardKey key, WriteI
                                                             SegmentIndex first, std::uint16_t count,
                                                             Instant deadline) {
   InFlight in_flight{*this};
+  note_use();
   // Compaction moves shards: when the file that an entry names is gone, the entry may have changed.
   constexpr int kTries = 4;
   for (int attempt = 1;; ++attempt) {

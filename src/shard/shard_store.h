@@ -183,6 +183,8 @@ class ShardStore final : public LocalShards {
   Task<Result<void>> read_piece(ShardKey key, const IndexEntry& entry, const Extent& extent,
                                 Records& records);
   void start_upkeep();
+  void note_use() { used_at_ = env_.clock.now(); }
+  bool is_in_use() const;  // shards were written or read a moment ago
   void report(const Damage& damage);
   void note_error(DriveErrorKind kind, const Error& error);
 
@@ -200,6 +202,7 @@ class ShardStore final : public LocalShards {
   bool was_rebuilt_ = false;
   RebuildProgress rebuilt_;
   std::uint64_t damage_count_ = 0;
+  Instant used_at_{};
   std::uint64_t read_bytes_ = 0;
   std::uint64_t read_error_count_ = 0;
 
