@@ -14,6 +14,10 @@ constexpr std::size_t kPayloadMaxBytes = 8952;
 constexpr std::array<std::uint16_t, 2> kProbes{1452, 8952};
 constexpr std::size_t kPayloadReceiveMaxBytes = 65527;
 constexpr std::size_t kVectorsMax = 16;  // of one stream in one packet
+// How long an acknowledgement may wait for something else to say, and of how much.
+constexpr Duration kHoldBack = 5ms;
+constexpr std::size_t kHoldBackDatagrams = 8;
+constexpr std::size_t kHoldBackBytes = 4096;
 constexpr Duration kBlockedPatience = 100ms;
 
 Error gone(std::string why) { return make_error(ErrorCode::Unavailable, std::move(why)); }
@@ -223,11 +227,29 @@ void QuicConnection::receive(const SocketAddress& from, ByteSpan bytes, Instant 
     return;
   }
   last_received_at_ = now;
+  ++unanswered_datagrams_;
+  unanswered_bytes_ += bytes.size();
+  if (may_hold_back()) {
+    arm_timer_at(std::max(next_expiry(), now + kHoldBack));
+  } else {
+    host_->want_flush(std::move(self));
+  }
+}
+
+// ngtcp2 acknowledges after an eighth of the round trip, which between near nodes is at once: a
+// small request, its acknowledgement and its answer would be three packets. What is small is
+// acknowledged with the answer, or after a fifth of the time that peers allow for (max_ack_delay);
+// what is large at once, for its sender may be waiting for room.
+bool QuicConnection::may_hold_back() const {
+  const bool is_little =
+      unanswered_datagrams_ <= kHoldBackDatagrams && unanswered_bytes_ <= kHoldBackBytes;
+  return is_ready_ && is_little && ready_.empty() && blocked_.empty() && !is_window_full_;
 }
 
 bool QuicConnection::flush(Instant now) {
   if (!is_open()) return true;
   auto self = shared_from_this();
+  unanswered_datagrams_ = unanswered_bytes_ = 0;
   const ngtcp2_tstamp ts = timestamp(now);
   if (ngtcp2_conn_get_expiry(connection_) <= ts) {
     const int code = ngtcp2_conn_handle_expiry(connection_, ts);
@@ -360,16 +382,24 @@ void QuicConnection::sent(QuicStreamState& stream, std::size_t size_bytes, bool 
   if (stream.out.unsent_bytes() <= unsent_max_bytes_ / 2) stream.writable.notify_all();
 }
 
-void QuicConnection::arm_timer(Instant now) {
+Instant QuicConnection::next_expiry() const {
   const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry(connection_);
-  if (expiry <= timestamp(now)) {
+  if (expiry >= nanoseconds(kNever.time_since_epoch())) return kNever;
+  return Instant{Duration{static_cast<Duration::rep>(expiry)}};
+}
+
+void QuicConnection::arm_timer(Instant now) {
+  const Instant expiry = next_expiry();
+  if (expiry <= std::max(now, newest_)) {
     host_->want_flush(shared_from_this());
-    return;
+  } else {
+    arm_timer_at(expiry);
   }
-  if (expiry >= nanoseconds(kNever.time_since_epoch())) return;
-  const Instant when{Duration{static_cast<Duration::rep>(expiry)}};
-  // A timer that is too early is left: it looks again.
-  if (timer_ != 0 && timer_at_ <= when) return;
+}
+
+// A timer that is too early is left: it looks again.
+void QuicConnection::arm_timer_at(Instant when) {
+  if (when == kNever || (timer_ != 0 && timer_at_ <= when)) return;
   if (timer_ != 0) clock_.cancel(timer_);
   timer_at_ = when;
   timer_ = clock_.call_at(when, [weak = weak_from_this()] {
@@ -380,12 +410,7 @@ void QuicConnection::arm_timer(Instant now) {
 void QuicConnection::on_timer() {
   timer_ = 0;
   if (!is_open()) return;
-  const Instant now = clock_.now();
-  if (ngtcp2_conn_get_expiry(connection_) <= timestamp(now)) {
-    host_->want_flush(shared_from_this());
-  } else {
-    arm_timer(now);
-  }
+  arm_timer(clock_.now());
 }
 
 void QuicConnection::fail(int code) {

@@ -80,7 +80,7 @@ class QuicConnection : public std::enable_shared_from_this<QuicConnection> {
   std::size_t stream_count() const { return streams_.size(); }
   bool has_unacknowledged_ends() const;  // streams finished here whose bytes are still on the way
 
-  // A datagram. Closes the connection when it is the end of it.
+  // A datagram. Closes the connection when it is the end of it. Asks for a flush, now or soon.
   void receive(const SocketAddress& from, ByteSpan bytes, Instant now);
   // Sends what there is to send and is allowed. False when the socket took no more.
   bool flush(Instant now);
@@ -112,7 +112,10 @@ class QuicConnection : public std::enable_shared_from_this<QuicConnection> {
   void fail(int code);
   void close_with(Error why, const ngtcp2_ccerr* tell);
   void say_goodbye(const ngtcp2_ccerr& reason);
+  Instant next_expiry() const;  // when ngtcp2 wants to be asked again
   void arm_timer(Instant now);
+  void arm_timer_at(Instant when);
+  bool may_hold_back() const;
   void on_timer();
   void try_blocked(Instant now);
   int write_packets(Batch& batch, ngtcp2_tstamp now);
@@ -136,13 +139,16 @@ class QuicConnection : public std::enable_shared_from_this<QuicConnection> {
   bool is_ready_ = false;
   Instant began_at_;
   Instant last_received_at_;
-  Instant newest_;  // what ngtcp2 was told last
+  Instant newest_;                        // what ngtcp2 was told last
+  std::size_t unanswered_datagrams_ = 0;  // since the last flush
+  std::size_t unanswered_bytes_ = 0;
   std::unordered_map<std::int64_t, std::shared_ptr<QuicStreamState>> streams_;
   std::deque<std::shared_ptr<QuicStreamState>> ready_;
   std::vector<std::shared_ptr<QuicStreamState>> blocked_;  // by their own windows
   Instant blocked_tried_at_{};
   bool is_window_full_ = false;  // the peer's window of the whole connection
   std::uint64_t credit_unsent_bytes_ = 0;
+  std::uint64_t slots_unsent_ = 0;  // for streams of the peer
   std::unordered_set<ConnectionId> ids_;
   Signal streams_changed_;
   Clock::TimerId timer_ = 0;

@@ -80,6 +80,7 @@ void QuicConnection::release(const std::shared_ptr<QuicStreamState>& stream) {
     return_slot(*stream);
     return;
   }
+  if (stream->is_end_received && stream->is_finish_wanted) return;  // its ends say all
   if (!stream->is_end_received)
     (void)ngtcp2_conn_shutdown_stream_read(connection_, 0, stream->id, kResetCode);
   if (!stream->is_finish_wanted)
@@ -92,6 +93,9 @@ void QuicConnection::release(const std::shared_ptr<QuicStreamState>& stream) {
 void QuicConnection::return_slot(const QuicStreamState& stream) {
   if (!is_server_ || !stream.is_closed || !stream.is_released) return;
   ngtcp2_conn_extend_max_streams_bidi(connection_, 1);
+  // As with credit: the peer is told with the next packet, or before it must wait.
+  if (++slots_unsent_ < host_->options().streams_max / 4) return;
+  slots_unsent_ = 0;
   host_->want_flush(shared_from_this());
 }
 

@@ -76,7 +76,6 @@ void QuicEndpoint::on_datagram(const SocketAddress& from, ByteSpan bytes, Instan
     if (found != by_id_.end()) {
       const std::shared_ptr<QuicConnection> connection = found->second;
       connection->receive(from, bytes, now);
-      if (connection->is_open()) want_flush(connection);
       return;
     }
   }
@@ -99,7 +98,6 @@ void QuicEndpoint::accept_connection(const QuicConnection::Accepted& first,
   }
   half_open_.push_back(*connection);
   (*connection)->receive(from, bytes, now);
-  if ((*connection)->is_open()) want_flush(*connection);
 }
 
 // Whoever has an address can begin handshakes, so they are few, and the oldest one goes first.
