@@ -52,7 +52,7 @@ struct NodeOptions {
   std::uint64_t shard_file_size_bytes = kShardFileSizeBytes;
   std::uint32_t chunk_size_bytes = kChunkSizeBytes;
   Duration election_timeout = 1000ms;
-  Duration heartbeat_interval = 100ms;
+  Duration heartbeat_interval = 150ms;
   // So much of Raft's log is kept for replicas that are away.
   std::size_t hash_batches_max = 1;  // of bodies, on so many threads at the same time
   std::uint64_t raft_log_bytes = 256u << 20;

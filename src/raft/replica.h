@@ -80,7 +80,7 @@ struct ReplicaOptions {
   // until the log has a configuration.
   std::vector<NodeId> voters;
   Duration election_timeout = 1000ms;  // randomised up to twice this
-  Duration heartbeat_interval = 100ms;
+  Duration heartbeat_interval = 150ms;
   std::size_t pending_max = 4096;           // proposals waiting; more are refused with Unavailable
   std::uint64_t log_file_bytes = 8u << 20;  // the log goes in whole files
   std::size_t cache_bytes_max = 16u << 20;  // the end of the log in memory, for those who keep up

@@ -15,6 +15,7 @@ constexpr std::size_t kApplyBytesGoal = 1u << 20;
 constexpr std::size_t kApplyEntriesMax = 1024;
 constexpr std::size_t kUnsavedBytesMax = 128u << 20;
 constexpr std::size_t kStreamsPerPeerMax = 4;
+constexpr Duration kTickMin = 1ms;
 
 }  // namespace
 
@@ -23,8 +24,10 @@ Task<void> Voter::tick_loop() {
     core_.tick(env_.clock.now());
     pump();
     if (is_stopping_) break;
-    const Instant next = env_.clock.now() + options_.heartbeat_interval / 2;
-    co_await stopping_.wait_until(next);
+    // A role may change before the next tick that the present one has.
+    const Instant now = env_.clock.now();
+    const Instant next = std::max(core_.next_tick(), now + kTickMin);
+    co_await stopping_.wait_until(std::min(next, now + options_.heartbeat_interval));
   }
 }
 

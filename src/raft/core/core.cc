@@ -164,6 +164,10 @@ void Core::tick(Instant now) {
   reset_election_deadline(now);
 }
 
+Instant Core::next_tick() const {
+  return role_ == Role::leader ? next_heartbeat_ : election_deadline_;
+}
+
 void Core::become_follower(std::uint64_t term, std::optional<VoterId> leader, Instant now) {
   if (term > hard_state_.term) {
     set_hard_state({term, std::nullopt});

@@ -71,7 +71,7 @@ struct Message {
 struct CoreOptions {
   VoterId self;
   Duration election_timeout = 1000ms;
-  Duration heartbeat_interval = 100ms;
+  Duration heartbeat_interval = 150ms;
   std::uint64_t seed = 0;                 // of the election time-outs
   std::uint64_t append_entries_max = 64;  // in one message
   std::size_t appends_in_flight_max = 8;  // a follower
@@ -127,7 +127,8 @@ class Core {
  public:
   Core(CoreOptions options, StoredState stored, Instant now);
 
-  void tick(Instant now);  // often: at least every half heartbeat interval
+  void tick(Instant now);  // at next_tick(), and at least every heartbeat interval
+  Instant next_tick() const;
   void receive(Message message, Instant now);
   std::optional<std::uint64_t> propose(std::string command,
                                        Instant now);  // its index; none when not the leader
