@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "kv/memory_store.h"
@@ -77,6 +78,33 @@ TEST(MemoryDisk, a_crash_leaves_what_was_flushed_and_a_prefix) {
   EXPECT_EQ(testing::contents(*store, 0).size(), 2u);
   disk->crash();
   EXPECT_EQ(testing::contents(*store, 0).size(), 2u);
+}
+
+// No family reaches its own limit. Waits for what RocksDB does in the background.
+TEST(RocksStore, what_all_families_keep_in_memory_is_bounded) {
+  std::string directory = std::filesystem::temp_directory_path() / "predastore-kv-XXXXXX";
+  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
+  RocksOptions options;
+  options.path = directory + "/kv";
+  options.families = {"a", "b", "c", "d", "e", "f", "g", "h"};
+  options.write_buffer_bytes = 1u << 20;
+  auto store = open_rocks(options);
+  ASSERT_TRUE(store.has_value());
+  const auto has_tables = [&options] {
+    const std::filesystem::directory_iterator files{options.path};
+    return std::any_of(begin(files), end(files),
+                       [](const auto& file) { return file.path().extension() == ".sst"; });
+  };
+  for (int i = 0; i < 600; ++i) {  // 600 KiB in each
+    Batch batch;
+    for (Family family = 0; family < 8; ++family)
+      batch.put(family, std::to_string(i), std::string(1000, 'x'));
+    ASSERT_TRUE((*store)->write(batch));
+  }
+  for (int i = 0; i < 6000 && !has_tables(); ++i) ::usleep(10'000);
+  EXPECT_TRUE(has_tables());
+  store->reset();
+  std::filesystem::remove_all(directory);
 }
 
 TEST(RocksStore, a_directory_that_cannot_be_made_is_an_error) {

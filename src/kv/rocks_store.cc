@@ -14,6 +14,9 @@
 namespace predastore::kv {
 namespace {
 
+// What all families together keep before it is flushed, in buffers: each alone has one or two, but
+// a load that writes to all of them would fill a dozen.
+constexpr std::size_t kWriteBuffersMax = 3;
 constexpr std::uint64_t kLargeValueBytes = 512;
 constexpr double kFilterBitsPerKey = 10;
 // A listing goes through a hundred records a block, with a quarter of RocksDB's usual reads.
@@ -160,6 +163,7 @@ rocksdb::DBOptions database_options(const RocksOptions& options) {
   database.atomic_flush = !options.use_wal;
   database.paranoid_checks = true;
   database.max_background_jobs = 2;
+  database.db_write_buffer_size = kWriteBuffersMax * options.write_buffer_bytes;
   database.max_open_files = 256;
   database.info_log_level = rocksdb::WARN_LEVEL;
   database.keep_log_file_num = 2;

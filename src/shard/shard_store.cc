@@ -264,6 +264,7 @@ Task<Result<std::unique_ptr<kv::KeyValueStore>>> ShardStore::open_index(bool afr
   kv::RocksOptions rocks;
   rocks.path = path;
   rocks.families = {"shards", "state", "dead", "replay"};
+  rocks.write_buffer_bytes = 8u << 20;  // every drive has an index
   rocks.use_wal = true;  // unsynced: the end of the process alone does not make a rebuild
   auto open = [this, rocks] { return options_->open_index(rocks); };
   co_return co_await run_blocking(env_.blocking, std::move(open));
