@@ -100,7 +100,7 @@ struct RocksOptions {
   std::string path;
   std::vector<std::string> families;  // the first is family 0
   bool use_wal = false;  // false: atomic flush over the families; true: an unsynced WAL
-  std::size_t write_buffer_bytes = 16u << 20;
+  std::size_t write_buffer_bytes = 16u << 20;  // of a family; all together keep three of them
   // Of this family large values lie in files of their own, which compaction does not copy.
   std::optional<Family> large_values;
   std::size_t cache_bytes = 16u << 20;

@@ -44,6 +44,7 @@ struct QuicCallbacks {
         std::make_shared<QuicStreamState>(connection.clock_, id, connection.host_->block_pool());
     (void)ngtcp2_conn_set_stream_user_data(conn, id, state.get());
     connection.streams_.emplace(id, state);
+    ++connection.slots_used_;
     connection.host_->on_stream(
         std::make_unique<QuicStream>(connection.shared_from_this(), std::move(state)));
     return 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "net/quic_callbacks.h"
 
@@ -250,6 +251,7 @@ bool QuicConnection::flush(Instant now) {
   if (!is_open()) return true;
   auto self = shared_from_this();
   unanswered_datagrams_ = unanswered_bytes_ = 0;
+  slots_used_ -= std::exchange(slots_unsent_, 0);
   const ngtcp2_tstamp ts = timestamp(now);
   if (ngtcp2_conn_get_expiry(connection_) <= ts) {
     const int code = ngtcp2_conn_handle_expiry(connection_, ts);

@@ -148,7 +148,8 @@ class QuicConnection : public std::enable_shared_from_this<QuicConnection> {
   Instant blocked_tried_at_{};
   bool is_window_full_ = false;  // the peer's window of the whole connection
   std::uint64_t credit_unsent_bytes_ = 0;
-  std::uint64_t slots_unsent_ = 0;  // for streams of the peer
+  std::uint64_t slots_used_ = 0;    // of the peer's streams, as far as it was told
+  std::uint64_t slots_unsent_ = 0;  // of them, free again
   std::unordered_set<ConnectionId> ids_;
   Signal streams_changed_;
   Clock::TimerId timer_ = 0;

@@ -93,10 +93,10 @@ void QuicConnection::release(const std::shared_ptr<QuicStreamState>& stream) {
 void QuicConnection::return_slot(const QuicStreamState& stream) {
   if (!is_server_ || !stream.is_closed || !stream.is_released) return;
   ngtcp2_conn_extend_max_streams_bidi(connection_, 1);
-  // As with credit: the peer is told with the next packet, or before it must wait.
-  if (++slots_unsent_ < host_->options().streams_max / 4) return;
-  slots_unsent_ = 0;
-  host_->want_flush(shared_from_this());
+  // As with credit: the peer is told with the next packet, and with one of its own when it may be
+  // waiting.
+  ++slots_unsent_;
+  if (slots_used_ >= host_->options().streams_max / 2) host_->want_flush(shared_from_this());
 }
 
 }  // namespace predastore::net

@@ -265,6 +265,34 @@ TEST_F(QuicTransportTest, a_peer_opens_no_more_streams_than_it_may) {
   expect_echo(kAnna, kBert, 1000);
 }
 
+// No other packet comes that could tell it.
+TEST_F(QuicTransportTest, a_peer_that_waits_for_a_stream_is_told_of_one_that_is_free_again) {
+  QuicOptions options = cluster().options_of(kBert);
+  options.streams_max = 16;
+  cluster().place(kBert, options);
+  options = cluster().options_of(kAnna);
+  options.keep_alive = 600s;
+  options.silence_max = 600s;
+  options.idle_timeout = 1200s;
+  cluster().place(kAnna, options);
+  cluster().at(kAnna).set_address(kBert, "127.0.0.1:" + std::to_string(cluster().port_of(kBert)));
+  case_.serve_echo(kBert);
+  expect_echo(kAnna, kBert, 100);
+  std::vector<std::unique_ptr<Stream>> held;
+  for (int i = 0; i < 15; ++i) {
+    auto stream =
+        run_until_done(cluster().loop(), cluster().at(kAnna).open(kBert, Lane::data, case_.soon()));
+    ASSERT_TRUE(stream) << stream.error().to_string();
+    BufferChain chain{Buffer::copy_of("I stay")};
+    ASSERT_TRUE(run_until_done(cluster().loop(), (*stream)->write(std::move(chain), case_.soon())));
+    held.push_back(std::move(*stream));
+  }
+  for (int i = 0; i < 20; ++i) {
+    auto answer = ask(kAnna, kBert, Buffer::copy_of("and I go"));
+    ASSERT_TRUE(answer) << answer.error().to_string();
+  }
+}
+
 TEST_F(QuicTransportTest, garbage_leaves_nothing_behind) {
   namespace ip = boost::asio::ip;
   case_.serve_echo(kBert);
